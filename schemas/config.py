@@ -1,0 +1,266 @@
+"""Configuration: `tocsin.yaml` as one frozen model, in two parts.
+
+`Rules` is what the core decides by; it is journalled as a `Configured` record, so that every decision names its
+version. Everything else (`Settings`) is about this installation: addresses, tokens, channels. Secrets live only
+there, each with a `_file` twin; they are never journalled, and `SecretStr` keeps them out of every print.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from schemas.events import Priority, Severity
+
+Seconds = Annotated[int, Field(ge=0, le=366 * 86_400)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$", description="lower-case letters, digits, _ . -")]
+Language = Literal["zh", "en"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# --- rules: what the core decides by ----------------------------------------------------------------------------
+
+
+class Grouping(_Section):
+    """Which alerts make one incident: those with equal values of `by`, or of `fallback` where all of `by` is absent."""
+
+    by: tuple[str, ...] = ("cluster", "namespace", "service")
+    fallback: tuple[str, ...] = ("alertname", "job")
+    scope: tuple[str, ...] = ("cluster", "namespace")
+    """Labels of the partition key: the first that is present wins, else ``default``."""
+    service: tuple[str, ...] = ("service", "app", "job")
+    """Labels that name the affected service: the first that is present wins."""
+    reopen_within_s: Seconds = 600
+    """A group that fires again so soon after it was resolved reopens its incident instead of a new one."""
+    reorder_window_s: Seconds = 30
+    """A firing that arrives so soon after its own resolution, with the same start, was merely overtaken."""
+
+
+class Triage(_Section):
+    """From labels to severity, urgency, impact and priority."""
+
+    severity_label: str = "severity"
+    severities: dict[str, Severity] = {
+        "critical": "critical", "fatal": "critical", "emergency": "critical", "disaster": "critical",
+        "page": "critical",
+        "major": "major", "error": "major", "high": "major",
+        "warning": "warning", "warn": "warning", "average": "warning", "medium": "warning",
+        "info": "info", "information": "info", "none": "info", "low": "info",
+    }  # fmt: skip
+    default_severity: Severity = "warning"
+    impact_label: str = "impact"
+    """A label whose value 1 (widest) … 3 (narrowest) states the blast radius; absent: judged by the alert count."""
+    wide_impact_alerts: Annotated[int, Field(ge=1)] = 20
+    """So many alerts in one incident mean impact 1; a quarter of it, impact 2."""
+    matrix: tuple[tuple[Priority, Priority, Priority], ...] = (
+        ("P1", "P1", "P2"),
+        ("P1", "P2", "P3"),
+        ("P2", "P3", "P4"),
+        ("P3", "P4", "P4"),
+    )
+    """Priority by urgency (rows: critical, major, warning, info) and impact (columns 1–3)."""
+
+    @field_validator("matrix")
+    @classmethod
+    def _four_rows(cls, rows: tuple[tuple[Priority, Priority, Priority], ...]) -> tuple[tuple[Priority, ...], ...]:
+        if len(rows) != 4:
+            raise ValueError("the matrix has 4 rows: critical, major, warning, info")
+        return rows
+
+
+class Route(_Section):
+    """Who is told: the first route that matches, or all that match down to the first without `also`."""
+
+    receiver: Name
+    match: dict[str, str] = {}
+    """Labels of the incident that must be equal; ``severity``, ``service`` and ``scope`` count as labels."""
+    priorities: tuple[Priority, ...] = ("P1", "P2", "P3", "P4")
+    also: bool = False
+    """Go on to the next routes as well."""
+
+
+class Receiver(_Section):
+    """Who is told, through which channels: the first that works, in this order."""
+
+    channels: Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+class DeliveryPolicy(_Section):
+    """How hard the outbox tries: waits double from `first_wait_s` up to `max_wait_s`; then the next channel."""
+
+    attempts: Annotated[int, Field(ge=1, le=20)] = 4
+    """Attempts per channel."""
+    first_wait_s: Seconds = 2
+    max_wait_s: Seconds = 300
+    notify: tuple[Literal["opened", "raised", "reopened", "resolved", "breached"], ...] = (
+        "opened", "raised", "reopened", "resolved", "breached",
+    )  # fmt: skip
+
+
+class SlaTarget(_Section):
+    """Response and resolution promised for one priority, in seconds."""
+
+    response_s: Seconds = 600
+    resolution_s: Seconds = 7200
+
+
+class Rules(_Section):
+    """Everything that the core decides by. Changing it is a `Configured` record."""
+
+    grouping: Grouping = Grouping()
+    triage: Triage = Triage()
+    receivers: dict[Name, Receiver] = {}
+    routes: tuple[Route, ...] = ()
+    delivery: DeliveryPolicy = DeliveryPolicy()
+    sla: dict[Priority, SlaTarget] = {"P1": SlaTarget(), "P2": SlaTarget(), "P3": SlaTarget(), "P4": SlaTarget()}
+    """R11.1: response within 10 minutes; R11.2: resolution within 2 hours."""
+    expiry_s: dict[str, Seconds] = {"alertmanager_webhook": 86_400, "alertmanager_v2": 300, "generic_json": 300}
+    """By source name, else by format: a firing alert without a stated end is taken as over after so long a silence.
+    Alertmanager's webhook repeats itself only every repeat_interval, hence the day."""
+    outage_label: str = "outage"
+    """A label whose value ``business`` or ``database`` says that the whole system is down (annex 3)."""
+    resolved_kept_s: Seconds = 3600
+    """How long a resolved alert is remembered, so that its repeats are recognised (Prometheus repeats for 15 min)."""
+    rollup_s: Annotated[int, Field(ge=1, le=3600)] = 60
+    """Repeats are counted in the state and written to the log at least so often."""
+    external_url: str = "http://127.0.0.1:8080"
+    language: Language = "zh"
+    timezone: str = "Asia/Shanghai"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as unknown:
+            raise ValueError(f"no time zone named {name!r}") from unknown
+        return name
+
+    @model_validator(mode="after")
+    def _routes_lead_somewhere(self) -> Self:
+        for index, route in enumerate(self.routes):
+            if route.receiver not in self.receivers:
+                raise ValueError(f"routes[{index}].receiver: no receiver named {route.receiver!r}")
+        return self
+
+    def canonical(self) -> bytes:
+        """The rules as canonical JSON: the body of a `Configured` record."""
+        return self.model_dump_json().encode()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, hex."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+
+# --- settings: this installation ---------------------------------------------------------------------------------
+
+
+class _WithSecrets(_Section):
+    """A section in which each secret may also be given as `<name>_file`, a path to read it from."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret_files(cls, given: object) -> object:
+        """Leave reading to the loader: only refuse both forms at once."""
+        if isinstance(given, dict):
+            for key in given:
+                if isinstance(key, str) and key.endswith("_file") and key[:-5] in given:
+                    raise ValueError(f"give {key[:-5]} or {key}, not both")
+        return given
+
+
+class Server(_Section):
+    """Where the web server listens. Anything but a loopback address needs `behind_tls_proxy`."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    behind_tls_proxy: bool = False
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 5 * 1024 * 1024
+    session_hours: Annotated[int, Field(ge=1, le=720)] = 12
+
+
+class Store(_WithSecrets):
+    """The database that holds journal, log and projections: an SQLAlchemy URL for SQLite or PostgreSQL."""
+
+    url: str = "sqlite:///var/tocsin.db"
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    max_pending: Annotated[int, Field(ge=1)] = 10_000
+    """Records that may wait for their commit; beyond it senders get 503 with Retry-After."""
+    snapshot_every: Annotated[int, Field(ge=1)] = 20_000
+    """Records between snapshots of the core's state."""
+
+
+class Source(_WithSecrets):
+    """One sender. `format` names the parser; `token` is what it must show as ``Authorization: Bearer``."""
+
+    format: Literal["alertmanager_webhook", "alertmanager_v2", "generic_json"]
+    token: SecretStr | None = None
+    token_file: Path | None = None
+
+
+class EmailChannel(_WithSecrets):
+    """E-mail by SMTP, with the server's own answer as the proof."""
+
+    type: Literal["email"] = "email"
+    host: str
+    port: Annotated[int, Field(ge=1, le=65_535)] = 25
+    security: Literal["none", "starttls", "tls"] = "none"
+    username: str = ""
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    sender: str
+    to: Annotated[tuple[str, ...], Field(min_length=1)]
+    timeout_s: Annotated[int, Field(ge=1, le=120)] = 10
+
+
+class DingTalkChannel(_WithSecrets):
+    """A DingTalk robot. `base_url` is for private clouds and tests."""
+
+    type: Literal["dingtalk"] = "dingtalk"
+    token: SecretStr | None = None
+    token_file: Path | None = None
+    secret: SecretStr | None = None
+    secret_file: Path | None = None
+    at_mobiles: tuple[str, ...] = ()
+    base_url: str = "https://oapi.dingtalk.com"
+    timeout_s: Annotated[int, Field(ge=1, le=120)] = 10
+
+
+class AppriseChannel(_WithSecrets):
+    """Any Apprise URL: the long tail. Its success is what Apprise says it is."""
+
+    type: Literal["apprise"] = "apprise"
+    url: SecretStr | None = None
+    url_file: Path | None = None
+    timeout_s: Annotated[int, Field(ge=1, le=120)] = 20
+
+
+Channel = Annotated[EmailChannel | DingTalkChannel | AppriseChannel, Field(discriminator="type")]
+
+
+class Settings(_Section):
+    """The whole of `tocsin.yaml`."""
+
+    server: Server = Server()
+    store: Store = Store()
+    sources: dict[Name, Source] = {}
+    channels: dict[Name, Channel] = {}
+    rules: Rules = Rules()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _channels_exist(self) -> Self:
+        for name, receiver in self.rules.receivers.items():
+            for channel in receiver.channels:
+                if channel not in self.channels:
+                    raise ValueError(f"rules.receivers.{name}.channels: no channel named {channel!r}")
+        return self

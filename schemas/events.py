@@ -1,0 +1,444 @@
+"""Events: every decision the core takes, as a closed union of small frozen structs.
+
+An event's identity is where it came from: `(partition, offset, index)`, offset being the journal record's. `seq`
+numbers the events of a partition from 0 without gaps, so that a missing one shows. `hash` chains them.
+Times are UTC milliseconds since the epoch.
+
+A field that is added gets a default and keeps the version; anything else bumps `version` and needs an upcaster.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, get_args
+
+import msgspec
+
+IncidentState = Literal[
+    "triggered", "acknowledged", "assigned", "diagnosing", "mitigated", "resolved", "in_review", "closed", "merged",
+    "false_alarm",
+]  # fmt: skip
+"""Where an incident stands. `merged`, `false_alarm` and `closed` end it; `closed` can be reopened."""
+
+Severity = Literal["critical", "major", "warning", "info"]
+Priority = Literal["P1", "P2", "P3", "P4"]
+Disposition = Literal[
+    "opened", "attached", "repeated", "resolved", "silenced", "inhibited", "in_maintenance", "flapping", "noise",
+    "storm", "dropped_by_rule", "invalid",
+]  # fmt: skip
+"""What became of one received alert: exactly one of these, so that the books balance."""
+
+DISPOSITIONS: tuple[Disposition, ...] = get_args(Disposition)
+
+NoticeKind = Literal["opened", "raised", "reopened", "resolved", "breached", "test"]
+Clock = Literal["response", "resolution"]
+Outage = Literal["business", "database"]
+AccidentLevel = Literal["ordinary", "major", "extraordinary"]
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+class _Data(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag=_snake):
+    """What happened, without where and when."""
+
+
+class AlertRef(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An alert as an incident remembers it; `labels` and `annotations` are JSON objects, as they arrived."""
+
+    fingerprint: str
+    severity: Severity
+    starts_ms: int
+    labels: msgspec.Raw
+    annotations: msgspec.Raw = msgspec.Raw(b"{}")
+    source: str = ""
+    generator_url: str = ""
+
+
+# --- intake -----------------------------------------------------------------------------------------------------
+
+
+class Configured(_Data, frozen=True):
+    """The core decides by rules `version` from now on; `digest` is the SHA-256 of their canonical JSON."""
+
+    version: int
+    digest: str
+
+
+class PayloadRejected(_Data, frozen=True):
+    """A body, or one alert of it, could not be understood; the body is in the journal at this event's offset."""
+
+    source: str
+    place: str
+    reason: str
+
+
+class IntakeRolledUp(_Data, frozen=True):
+    """Alerts received since the last roll-up, by source and disposition; the sums are exact."""
+
+    since_ms: int
+    received: int
+    by_source: dict[str, dict[Disposition, int]]
+
+
+class RecordPoisoned(_Data, frozen=True):
+    """The core itself failed on this record; it was kept and skipped, the state before it stands."""
+
+    kind: str
+    error: str
+
+
+class ChangeRecorded(_Data, frozen=True):
+    """A release or another change to the watched systems was reported."""
+
+    source: str
+    title: str
+    service: str = ""
+    version: str = ""
+    url: str = ""
+
+
+# --- incident ---------------------------------------------------------------------------------------------------
+
+
+class IncidentOpened(_Data, frozen=True):
+    """Trouble became an incident. `origin` is how it was found (R1.4)."""
+
+    incident: str
+    title: str
+    service: str
+    severity: Severity
+    urgency: int
+    impact: int
+    priority: Priority
+    origin: Literal["alert", "manual", "inspection", "user_report", "internal"]
+    group_key: str = ""
+    alerts: list[AlertRef] = []
+    labels: dict[str, str] = {}
+    description: str = ""
+    recurrence_of: str = ""
+    outage: Outage | None = None
+    rules_version: int = 0
+
+
+class AlertsAttached(_Data, frozen=True):
+    """More alerts joined an open incident."""
+
+    incident: str
+    alerts: list[AlertRef]
+
+
+class AlertsResolved(_Data, frozen=True):
+    """Alerts of an incident healed: the sender said so, or it fell silent past the stated time (`timeout`)."""
+
+    incident: str
+    fingerprints: list[str]
+    reason: Literal["sender", "timeout"]
+
+
+class IncidentRaised(_Data, frozen=True):
+    """Urgency, impact or severity went up (or a person set them), and with them perhaps the priority."""
+
+    incident: str
+    severity: Severity
+    urgency: int
+    impact: int
+    priority: Priority
+    reason: str
+
+
+class IncidentAcknowledged(_Data, frozen=True):
+    """A person took notice; the response clock stops here (R11.1)."""
+
+    incident: str
+    by: str
+
+
+class IncidentAssigned(_Data, frozen=True):
+    """The incident has an owner (责任人)."""
+
+    incident: str
+    assignee: str
+
+
+class DiagnosisStarted(_Data, frozen=True):
+    """Somebody is looking for the cause."""
+
+    incident: str
+    by: str
+
+
+class NoteAdded(_Data, frozen=True):
+    """A free-text entry on the timeline."""
+
+    incident: str
+    note_id: str
+    text: str
+
+
+class IncidentMitigated(_Data, frozen=True):
+    """Users no longer suffer; the cause may still stand."""
+
+    incident: str
+    note: str = ""
+
+
+class IncidentResolved(_Data, frozen=True):
+    """The trouble is over. `automatic` when every alert healed by itself."""
+
+    incident: str
+    automatic: bool = False
+    solution: str = ""
+    cause_code: str = ""
+
+
+class ReviewStarted(_Data, frozen=True):
+    """The root-cause review (复盘) is under way."""
+
+    incident: str
+    by: str
+
+
+class IncidentClosed(_Data, frozen=True):
+    """Nothing more is to be done."""
+
+    incident: str
+    note: str = ""
+
+
+class IncidentReopened(_Data, frozen=True):
+    """It came back, or it was never over."""
+
+    incident: str
+    reason: str
+    alerts: list[AlertRef] = []
+
+
+class IncidentMerged(_Data, frozen=True):
+    """This incident is the same trouble as `into` and goes on there."""
+
+    incident: str
+    into: str
+    reason: str = ""
+
+
+class IncidentMarkedFalseAlarm(_Data, frozen=True):
+    """There was no trouble (误报)."""
+
+    incident: str
+    reason: str
+
+
+# --- clocks and assessment --------------------------------------------------------------------------------------
+
+
+class SlaClockStarted(_Data, frozen=True):
+    """A promise runs: `target_s` seconds until `due_ms` (R11)."""
+
+    incident: str
+    clock: Clock
+    target_s: int
+    due_ms: int
+
+
+class SlaClockStopped(_Data, frozen=True):
+    """The promised thing was done after `elapsed_ms`; `breached` when that was too late."""
+
+    incident: str
+    clock: Clock
+    elapsed_ms: int
+    breached: bool
+
+
+class SlaClockBreached(_Data, frozen=True):
+    """The due time passed and the promised thing is not done."""
+
+    incident: str
+    clock: Clock
+    target_s: int
+    due_ms: int
+
+
+class AccidentProposed(_Data, frozen=True):
+    """An outage passed a line of annex 3 (安全事故定级说明): a deduction is proposed, for a person to decide.
+
+    `criterion` is the line (``一般.1``), `points` the deduction (15, 30 or 100), `outage_hours` the line's hours.
+    """
+
+    incident: str
+    level: AccidentLevel
+    criterion: str
+    points: int
+    outage: Outage
+    outage_hours: int
+    outage_since_ms: int
+
+
+# --- deliveries -------------------------------------------------------------------------------------------------
+
+
+class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All that a channel needs to tell a person about an incident; rendering reads nothing else."""
+
+    kind: NoticeKind
+    incident: str
+    title: str
+    priority: Priority
+    severity: Severity
+    state: IncidentState
+    service: str
+    opened_ms: int
+    at_ms: int
+    alert_count: int
+    alerts: list[str] = []
+    assignee: str = ""
+    reason: str = ""
+    url: str = ""
+    language: Literal["zh", "en"] = "zh"
+    timezone: str = "Asia/Shanghai"
+
+
+class DeliveryRequested(_Data, frozen=True):
+    """Somebody is to be told: the intent, logged before any attempt. `channels` is the failover order."""
+
+    delivery: str
+    receiver: str
+    channels: list[str]
+    notice: Notice
+    rules_version: int = 0
+
+
+class DeliveryDue(_Data, frozen=True):
+    """The outbox shall make attempt number `attempt` through `channel` now."""
+
+    delivery: str
+    channel: str
+    attempt: int
+
+
+class DeliveryStarted(_Data, frozen=True):
+    """The attempt is being handed to the channel; without an outcome after this, it may have arrived."""
+
+    delivery: str
+    channel: str
+    attempt: int
+
+
+class DeliverySucceeded(_Data, frozen=True):
+    """The channel's own answer confirms it."""
+
+    delivery: str
+    channel: str
+    attempt: int
+    vendor_code: str = ""
+    vendor_message_id: str = ""
+
+
+class DeliveryRetryScheduled(_Data, frozen=True):
+    """The attempt failed in a way that may pass; the next one is at `due_ms`, perhaps on another channel."""
+
+    delivery: str
+    channel: str
+    attempt: int
+    due_ms: int
+    reason: str
+    vendor_code: str = ""
+    next_channel: str = ""
+
+
+class DeliveryFailed(_Data, frozen=True):
+    """No channel took it: nobody was told by this delivery."""
+
+    delivery: str
+    attempt: int
+    reason: str
+    vendor_code: str = ""
+
+
+class DeliveryUnconfirmed(_Data, frozen=True):
+    """It may have arrived; it is not sent again, so that nobody is paged twice for one thing."""
+
+    delivery: str
+    channel: str
+    attempt: int
+    reason: str
+
+
+class DeliveryCancelled(_Data, frozen=True):
+    """No longer needed before it was sent (already acknowledged, resolved or merged)."""
+
+    delivery: str
+    reason: str
+
+
+EventData = (
+    Configured | PayloadRejected | IntakeRolledUp | RecordPoisoned | ChangeRecorded
+    | IncidentOpened | AlertsAttached | AlertsResolved | IncidentRaised | IncidentAcknowledged | IncidentAssigned
+    | DiagnosisStarted | NoteAdded | IncidentMitigated | IncidentResolved | ReviewStarted | IncidentClosed
+    | IncidentReopened | IncidentMerged | IncidentMarkedFalseAlarm
+    | SlaClockStarted | SlaClockStopped | SlaClockBreached | AccidentProposed
+    | DeliveryRequested | DeliveryDue | DeliveryStarted | DeliverySucceeded | DeliveryRetryScheduled
+    | DeliveryFailed | DeliveryUnconfirmed | DeliveryCancelled
+)  # fmt: skip
+
+IncidentEvent = (
+    IncidentOpened | AlertsAttached | AlertsResolved | IncidentRaised | IncidentAcknowledged | IncidentAssigned
+    | DiagnosisStarted | NoteAdded | IncidentMitigated | IncidentResolved | ReviewStarted | IncidentClosed
+    | IncidentReopened | IncidentMerged | IncidentMarkedFalseAlarm
+)  # fmt: skip
+"""The events of one incident's own life, in the order of `schemas.events`."""
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One decision as the core returns it.
+
+    `actor` is who caused it (``user:li``, ``source:alertmanager``, ``system``), `subject` what it is about
+    (``incident/INC-7``, ``delivery/INC-7.1``, ``intake``, ``rules``), `scope` its partition key.
+    """
+
+    at_ms: int
+    actor: str
+    scope: str
+    subject: str
+    data: EventData
+
+
+class LoggedEvent(msgspec.Struct, frozen=True):
+    """An event with its place in the log and its link in the hash chain (see `engine.chain`)."""
+
+    partition: int
+    seq: int
+    offset: int
+    index: int
+    event: Event
+    hash: bytes
+    version: int = 1
+
+    @property
+    def id(self) -> str:
+        """The event's identity as people and documents cite it: ``partition-offset-index``."""
+        return f"{self.partition}-{self.offset}-{self.index}"
+
+    @property
+    def type(self) -> str:
+        """The literal type of the data, ``incident_opened`` for example."""
+        return event_type(self.event.data)
+
+
+def event_type(data: EventData) -> str:
+    """The literal type name of an event's data."""
+    tag = type(data).__struct_config__.tag
+    assert isinstance(tag, str)
+    return tag
+
+
+EVENT_TYPES: dict[str, type[EventData]] = {
+    event_type_.__struct_config__.tag: event_type_ for event_type_ in get_args(EventData)
+}
+"""Every event type by its literal name."""
+
+encode_data = msgspec.json.Encoder(order="deterministic").encode
+"""Canonical JSON bytes of an event's data: the bytes that are stored and hashed."""
+decode_data = msgspec.json.Decoder(EventData).decode
+"""Event data from its canonical bytes; raises msgspec.ValidationError on anything unknown."""
