@@ -13,7 +13,7 @@ from schemas.deliveries import PendingDelivery
 from schemas.events import Disposition, LoggedEvent
 
 Parser = Callable[[bytes, int], Sequence[Alert | Rejected]]
-"""`parse(body, at_ms)`: the alerts in a body received at `at_ms`. Pure. Raises InvalidPayload if nothing can be read."""
+"""`parse(body, at_ms)`: the alerts of a body that came at `at_ms`. Pure; raises InvalidPayload if none can be read."""
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -1,0 +1,1 @@
+"""What is a duplicate, noise, related, anomalous: pure, streaming, deterministic."""

@@ -1,0 +1,1 @@
+"""Deciders: one state machine per file, each `decide(state, command, at) -> events` and `evolve(state, event) -> state`."""

@@ -1,0 +1,1 @@
+"""What drives the core: the embedded runtime (one process, one database)."""
