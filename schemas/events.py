@@ -146,6 +146,7 @@ class IncidentRaised(_Data, frozen=True):
     impact: int
     priority: Priority
     reason: str
+    by_hand: bool = False
 
 
 class IncidentAcknowledged(_Data, frozen=True):

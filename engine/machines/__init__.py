@@ -1,1 +1,1 @@
-"""Deciders: one state machine per file, each `decide(state, command, at) -> events` and `evolve(state, event) -> state`."""
+"""Deciders: one state machine per file, `decide` to get events and `evolve` to get the next state."""
