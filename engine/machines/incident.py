@@ -53,7 +53,7 @@ class Incident(msgspec.Struct, frozen=True):
         return self.state in OPEN
 
 
-def decide(
+def decide(  # noqa: C901 - one case per command
     incident: Incident | None, command: c.IncidentCommand, actor: str, note_id: str
 ) -> tuple[e.IncidentEvent, ...]:
     """The events that `command` causes; none when it is already so.
@@ -65,11 +65,7 @@ def decide(
         raise CommandRejected("not_found", f"there is no incident {command.incident}")
     match command:
         case c.Acknowledge():
-            return (
-                ()
-                if incident.state != "triggered" and incident.is_open
-                else _acknowledged(incident, actor, "acknowledge")
-            )
+            return _answered(incident, actor, "acknowledge")
         case c.Assign():
             if incident.is_open and incident.assignee == command.assignee:
                 return ()
@@ -115,18 +111,15 @@ def decide(
 def decide_merge(incident: Incident | None, into: Incident | None, command: c.Merge) -> tuple[e.IncidentEvent, ...]:
     """Merge `incident` into `into`, both of one scope. Raises CommandRejected."""
     if incident is None or into is None:
-        raise CommandRejected(
-            "not_found", f"there is no incident {command.incident if incident is None else command.into}"
-        )
+        missing = command.incident if incident is None else command.into
+        raise CommandRejected("not_found", f"there is no incident {missing}")
     if incident.state == "merged" and incident.merged_into == into.id:
         return ()
     _require(incident, incident.is_open or incident.state == "resolved", "merge")
     if incident.id == into.id:
         raise CommandRejected("merge_into_itself", f"{incident.id} cannot be merged into itself")
     if incident.scope != into.scope:
-        raise CommandRejected(
-            "other_scope", f"{into.id} belongs to scope {into.scope}: link the two, they are not merged"
-        )
+        raise CommandRejected("other_scope", f"{into.id} is of scope {into.scope}: link the two instead")
     _require(into, into.is_open, "merge others into")
     return (e.IncidentMerged(incident.id, into.id, command.reason),)
 
@@ -140,15 +133,10 @@ def _decide_resolve(incident: Incident, command: c.Resolve, actor: str) -> tuple
     return (*_answered(incident, actor, "resolve"), resolved)
 
 
-def _acknowledged(incident: Incident, actor: str, verb: str) -> tuple[e.IncidentEvent, ...]:
-    _require(incident, incident.is_open, verb)
-    return (e.IncidentAcknowledged(incident.id, by=actor),)
-
-
 def _answered(incident: Incident, actor: str, verb: str) -> tuple[e.IncidentEvent, ...]:
     """Whoever acts on an unanswered incident has thereby answered it."""
     _require(incident, incident.is_open, verb)
-    return _acknowledged(incident, actor, verb) if incident.state == "triggered" else ()
+    return (e.IncidentAcknowledged(incident.id, by=actor),) if incident.state == "triggered" else ()
 
 
 def _require(incident: Incident, allowed: bool, verb: str) -> None:
