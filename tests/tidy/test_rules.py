@@ -69,7 +69,8 @@ def test_impurity_in_the_core_is_found(path: str, line: str) -> None:
 
 def test_missing_words_are_found() -> None:
     """A public name without docstring is a breach; a private one and one that a port documents are not."""
-    text = '"""M."""\ndef f(): ...\ndef _g(): ...\nclass C:\n    """C."""\n    def apply(self): ...\n    def odd(self): ...'
+    methods = '    """C."""\n    def apply(self): ...\n    def odd(self): ...'
+    text = f'"""M."""\ndef f(): ...\ndef _g(): ...\nclass C:\n{methods}'
     places = [finding.place for finding in shape.docstrings(_module(text), ports={"apply"})]
     assert places == ["engine/sample.py::f", "engine/sample.py::C.odd"]
     assert list(shape.test_sentences(_module("def test_x(): ...", "tests/unit/test_y.py")))
