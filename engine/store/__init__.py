@@ -1,1 +1,8 @@
 """Where journal and log are kept: one transaction per batch, on SQLite or PostgreSQL."""
+
+from engine.chain import GENESIS, Fault, Position
+from engine.store.appender import Entry
+from engine.store.store import Snapshot, Store
+from engine.store.verify import VerifyReport, verify_log
+
+__all__ = ["GENESIS", "Entry", "Fault", "Position", "Snapshot", "Store", "VerifyReport", "verify_log"]

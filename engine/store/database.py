@@ -1,0 +1,138 @@
+"""The database under the store: how it is opened, what SQLite needs to be told, and which errors mean an outage."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+
+from engine.store.tables import METADATA
+from schemas.errors import ConcurrencyConflict, ConfigError, StoreUnavailable
+
+BUSY_TIMEOUT_MS = 10_000
+"""How long SQLite waits for another process's write before it gives up."""
+CONNECT_TIMEOUT_S = 10
+LOCK_KEY = int.from_bytes(b"tocsin\x00\x01")
+"""PostgreSQL advisory lock of the one writer; advisory locks are counted per database."""
+SCHEMA_LOCK_KEY = LOCK_KEY + 1
+"""The same for the moment in which the tables are made."""
+
+WRITES = "tocsin_writes"
+"""Execution option of a connection whose transactions take SQLite's write lock at their beginning."""
+
+_SQLITE_OUTAGES = {
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOMEM,
+}  # fmt: skip
+_POSTGRESQL_OUTAGES = ("08", "40", "53", "55", "57", "58", "XX")
+"""SQLSTATE classes that are about the server and not about the statement (PostgreSQL manual, appendix A)."""
+
+
+def database_url(url: str, password: str | None = None) -> URL:
+    """The SQLAlchemy URL with its driver and password; raises ConfigError for what the store cannot run on."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as unreadable:
+        raise ConfigError(f"not a database URL: {unreadable}", key="store.url") from unreadable
+    if password is not None:
+        parsed = parsed.set(password=password)
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise ConfigError(f"expected sqlite:///FILE or postgresql://…, not {backend}", key="store.url")
+    if parsed.database in (None, "", ":memory:"):
+        raise ConfigError("the journal needs a file: sqlite:///FILE", key="store.url")
+    return parsed.set(drivername="sqlite+pysqlite")
+
+
+def open_engine(url: URL, *, read_only: bool) -> Engine:
+    """An engine whose connections are set up for the store; makes the folder of a new SQLite file."""
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engine(url, read_only)
+    options = "-c default_transaction_read_only=on" if read_only else ""
+    arguments = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "tocsin", "options": options}
+    return create_engine(url, pool_pre_ping=True, connect_args=arguments)
+
+
+def _sqlite_engine(url: URL, read_only: bool) -> Engine:
+    assert url.database is not None
+    path = Path(url.database)
+    if not read_only:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    # A reader of a WAL file writes its shared-memory index, so "rw" without "create" is the least that works.
+    target = url.set(
+        database=f"file:{quote(str(path.absolute()))}",
+        query={**url.query, "uri": "true", "mode": "rw" if read_only else "rwc"},
+    )
+    engine = create_engine(target, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, see below
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+        else:
+            connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def make_durable(connection: Connection, durable: bool = True) -> None:
+    """Let the commits of this connection wait for the disk, or not. Outside of a transaction on SQLite only."""
+    if connection.dialect.name == "sqlite":
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        raw.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+
+
+def create_tables(engine: Engine) -> None:
+    """Make what is missing; two processes that start at once do not get in each other's way."""
+    with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SCHEMA_LOCK_KEY})
+        METADATA.create_all(connection)
+
+
+def check_tables(engine: Engine) -> None:
+    """Raises StoreUnavailable where a table of the store is missing."""
+    missing = set(METADATA.tables) - set(inspect(engine).get_table_names())
+    if missing:
+        raise StoreUnavailable(f"no journal and log here yet: {engine.url!r} lacks {', '.join(sorted(missing))}")
+
+
+def is_outage(error: SQLAlchemyError) -> bool:
+    """Whether the database or its disk failed, and not the statement."""
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    cause = error.orig
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", -1) & 0xFF in _SQLITE_OUTAGES
+    state = getattr(cause, "sqlstate", None)
+    return isinstance(error, OperationalError) if state is None else state.startswith(_POSTGRESQL_OUTAGES)
+
+
+@contextmanager
+def outages_named(doing: str) -> Iterator[None]:
+    """Every database or disk error inside becomes StoreUnavailable; a row that was there before, a conflict."""
+    try:
+        yield
+    except IntegrityError as taken:
+        raise ConcurrencyConflict(f"{doing}: another writer's row is in the way ({taken.orig})") from taken
+    except (SQLAlchemyError, OSError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        raise StoreUnavailable(f"{doing}: {cause}") from error

@@ -1,0 +1,204 @@
+"""The store: journal, log, checkpoints and snapshots of an engine in one SQLite or PostgreSQL database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from engine.chain import Position
+from engine.store.appender import Appender, Entry, read_position
+from engine.store.database import (
+    WRITES,
+    check_tables,
+    create_tables,
+    database_url,
+    is_outage,
+    make_durable,
+    open_engine,
+    outages_named,
+)  # fmt: skip
+from engine.store.rows import column_text, event_of, packed, record_of, unpacked
+from engine.store.tables import EVENTS, JOURNAL, SNAPSHOTS
+from engine.store.turns import Turns
+from engine.store.writer_lock import LockFile
+from schemas.errors import ConfigError, StoreUnavailable
+from schemas.events import LoggedEvent
+from schemas.records import Record
+
+JOURNAL_CHUNK = 128
+"""Records read at a time: bodies may be megabytes, and no read lasts longer than one chunk."""
+SNAPSHOTS_KEPT = 2
+"""The newest, and one more should the newest be unreadable."""
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The core's state at a position, as the core of `core_version` wrote it."""
+
+    position: Position
+    core_version: int
+    state: bytes
+
+
+class Store:
+    """One database with its single writer and any number of readers.
+
+    `append` is called from one thread; everything else from any. `engine` is for reads; writes beside the log go
+    through `writing()`. Every method raises StoreUnavailable when the database or its disk fails.
+    """
+
+    engine: Engine
+
+    def __init__(self, engine: Engine, lock_file: LockFile | None = None, *, read_only: bool = False) -> None:
+        self.engine = engine
+        self._read_only = read_only
+        self._appender = Appender(engine, lock_file)
+        self._append_turns = Turns()
+        # SQLite has one write lock for all; PostgreSQL lets read models write beside the append.
+        self._writing_turns = self._append_turns if engine.dialect.name == "sqlite" else Turns()
+
+    @classmethod
+    def open(cls, url: str, *, password: str | None = None, read_only: bool = False) -> Store:
+        """The store at an SQLAlchemy URL, its tables and folder made when missing.
+
+        `read_only` makes nothing and refuses every write. Raises ConfigError for a URL it cannot serve and
+        StoreUnavailable where the database does not answer.
+        """
+        parsed = database_url(url, password)
+        lock_file = LockFile(Path(parsed.database or "").absolute()) if parsed.drivername.startswith("sqlite") else None
+        with outages_named(f"open {parsed!r}"):
+            engine = open_engine(parsed, read_only=read_only)
+            try:
+                (check_tables if read_only else create_tables)(engine)
+            except BaseException:
+                engine.dispose()
+                raise
+        return cls(engine, lock_file, read_only=read_only)
+
+    def position(self, partition: int = 0) -> Position:
+        """Where the next record and the next event of the partition go, as last committed."""
+        with self._reading("read the position") as connection:
+            return read_position(connection, partition)
+
+    def append(self, entries: Sequence[Entry], *, partition: int = 0) -> None:
+        """Commit records, their events and the new position at once; durable when it returns, or nothing happened.
+
+        Raises ConcurrencyConflict when the entries do not begin at the stored position or are not chained to its
+        head (stop being a writer, or read again), StoreUnavailable when nothing was taken (retry), ValueError for a
+        batch that has gaps in itself.
+        """
+        self._refuse_when_read_only()
+        if entries:
+            with self._append_turns.first():
+                self._appender.append(partition, entries)
+
+    def journal(self, *, partition: int = 0, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Record]]:
+        """The records from offset `start` to before `stop`, in order; read in chunks, each a short read of its own."""
+        columns = select(JOURNAL.c.offset, JOURNAL.c.body).where(JOURNAL.c.partition == partition)
+        if stop is not None:
+            columns = columns.where(JOURNAL.c.offset < stop)
+        columns = columns.order_by(JOURNAL.c.offset).limit(JOURNAL_CHUNK)
+        while True:
+            with self._reading("read the journal") as connection:
+                rows = connection.execute(columns.where(JOURNAL.c.offset >= start)).all()
+            for row in rows:
+                yield row.offset, record_of(row.body)
+            if len(rows) < JOURNAL_CHUNK:
+                return
+            start = rows[-1].offset + 1
+
+    def log(self, *, partition: int = 0, after: int = -1, limit: int = 1000) -> list[LoggedEvent]:
+        """At most `limit` events behind seq `after`, in order."""
+        query = select(EVENTS).where(EVENTS.c.partition == partition, EVENTS.c.seq > after)
+        with self._reading("read the log") as connection:
+            return [event_of(row) for row in connection.execute(query.order_by(EVENTS.c.seq).limit(limit))]
+
+    def log_of(self, subject: str, *, limit: int = 1000) -> list[LoggedEvent]:
+        """The first `limit` events about one subject (``incident/INC-7``), in order."""
+        query = select(EVENTS).where(EVENTS.c.subject == column_text(subject))
+        query = query.order_by(EVENTS.c.partition, EVENTS.c.seq).limit(limit)
+        with self._reading(f"read the log of {subject}") as connection:
+            return [event_of(row) for row in connection.execute(query)]
+
+    def save_snapshot(self, snapshot: Snapshot, *, partition: int = 0) -> None:
+        """Keep a state to start from, and drop all but the newest two of the partition."""
+        at, table = snapshot.position, SNAPSHOTS.c
+        own = table.partition == partition
+        row = {
+            "partition": partition, "next_offset": at.next_offset, "core_version": snapshot.core_version,
+            "next_seq": at.next_seq, "head": at.head, "state": packed(snapshot.state),
+        }  # fmt: skip
+        with outages_named("save a snapshot"), self.writing() as connection:
+            same = (table.next_offset == at.next_offset) & (table.core_version == snapshot.core_version)
+            connection.execute(delete(SNAPSHOTS).where(own & same))
+            connection.execute(insert(SNAPSHOTS), row)
+            newest = select(table.next_offset, table.core_version).where(own)
+            newest = newest.order_by(table.next_offset.desc(), table.core_version.desc())
+            for old in connection.execute(newest.offset(SNAPSHOTS_KEPT)).all():
+                stale = (table.next_offset == old.next_offset) & (table.core_version == old.core_version)
+                connection.execute(delete(SNAPSHOTS).where(own & stale))
+
+    def snapshot(self, *, partition: int = 0, core_version: int) -> Snapshot | None:
+        """The newest state that a core of this version wrote, None where there is none."""
+        query = select(SNAPSHOTS).where(SNAPSHOTS.c.partition == partition, SNAPSHOTS.c.core_version == core_version)
+        with self._reading("read a snapshot") as connection:
+            row = connection.execute(query.order_by(SNAPSHOTS.c.next_offset.desc()).limit(1)).one_or_none()
+        if row is None:
+            return None
+        return Snapshot(Position(row.next_offset, row.next_seq, bytes(row.head)), core_version, unpacked(row.state))
+
+    @contextmanager
+    def writing(self, *, durable: bool = False) -> Iterator[Connection]:
+        """A write transaction for what stands beside the log: read models, accounts. Commits at the end of the block.
+
+        One at a time in this process, behind any waiting append. It does not wait for the disk unless `durable`
+        (accounts); what is lost in a power cut is always the newest. Errors of a statement itself
+        pass unchanged; an outage is StoreUnavailable. Not re-entrant; do not call `append` inside.
+        """
+        self._refuse_when_read_only()
+        with self._writing_turns.after(), _outages_only():
+            connection = self.engine.connect().execution_options(**{WRITES: True})
+            with connection:
+                make_durable(connection, durable)
+                with connection.begin():
+                    if connection.dialect.name == "postgresql" and not durable:
+                        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+                    yield connection
+
+    def lock_writer(self) -> None:
+        """Be this database's only writer until `close` or the end of the process.
+
+        Raises ConcurrencyConflict that names the present writer.
+        """
+        self._refuse_when_read_only()
+        with self._append_turns.first():
+            self._appender.lock()
+
+    def close(self) -> None:
+        """Let go of the database and of the writer's lock; calling it twice is harmless."""
+        with self._append_turns.first():
+            self._appender.close()
+        self.engine.dispose()
+
+    @contextmanager
+    def _reading(self, doing: str) -> Iterator[Connection]:
+        with outages_named(doing), self.engine.connect() as connection:
+            yield connection
+
+    def _refuse_when_read_only(self) -> None:
+        if self._read_only:
+            raise ConfigError("this store was opened read-only")
+
+
+@contextmanager
+def _outages_only() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        if not is_outage(error):
+            raise
+        raise StoreUnavailable(f"write beside the log: {getattr(error, 'orig', None) or error}") from error
