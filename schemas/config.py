@@ -150,6 +150,10 @@ class Rules(_Section):
                 raise ValueError(f"routes[{index}].receiver: no receiver named {route.receiver!r}")
         return self
 
+    def sla_target(self, priority: Priority) -> SlaTarget:
+        """What is promised for `priority`; the contract's own figures where the rules are silent."""
+        return self.sla.get(priority, SlaTarget())
+
     def canonical(self) -> bytes:
         """The rules as canonical JSON: the body of a `Configured` record."""
         return self.model_dump_json().encode()

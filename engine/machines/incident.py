@@ -22,7 +22,11 @@ AFTER: frozenset[e.IncidentState] = frozenset({"resolved", "in_review", "closed"
 
 
 class Incident(msgspec.Struct, frozen=True):
-    """One incident as the core remembers it. Times are UTC milliseconds; `firing` counts its alerts that burn now."""
+    """One incident as the core remembers it.
+
+    Times are UTC milliseconds; `since_ms` is when the present trouble began (opened or reopened), `firing` counts the
+    alerts that fire now.
+    """
 
     id: str
     scope: str
@@ -33,6 +37,7 @@ class Incident(msgspec.Struct, frozen=True):
     impact: int
     priority: e.Priority
     opened_ms: int
+    since_ms: int
     group_key: str = ""
     origin: str = "alert"
     labels: dict[str, str] = {}
@@ -164,6 +169,7 @@ def _opened(event: e.IncidentOpened, scope: str, at_ms: int) -> Incident:
         impact=event.impact,
         priority=event.priority,
         opened_ms=at_ms,
+        since_ms=at_ms,
         group_key=event.group_key,
         origin=event.origin,
         labels=event.labels,
@@ -211,7 +217,7 @@ def _changes(incident: Incident, event: e.IncidentEvent, at_ms: int) -> dict[str
         case e.IncidentClosed():
             return {"state": "closed"}
         case e.IncidentReopened():
-            return {"state": "triggered", "resolved_ms": 0, **_joined(incident, event.alerts)}
+            return {"state": "triggered", "since_ms": at_ms, "resolved_ms": 0, **_joined(incident, event.alerts)}
         case e.IncidentMerged():
             return {"state": "merged", "merged_into": event.into}
         case e.IncidentMarkedFalseAlarm():
@@ -222,3 +228,10 @@ def _changes(incident: Incident, event: e.IncidentEvent, at_ms: int) -> dict[str
 
 def _joined(incident: Incident, alerts: list[e.AlertRef]) -> dict[str, object]:
     return {"firing": incident.firing + len(alerts), "alert_count": incident.alert_count + len(alerts)}
+
+
+def absorb(into: Incident, merged: Incident) -> Incident:
+    """`into` after `merged` was merged into it: it answers for the other's alerts."""
+    return msgspec.structs.replace(
+        into, firing=into.firing + merged.firing, alert_count=into.alert_count + merged.alert_count
+    )

@@ -1,0 +1,204 @@
+"""The core: a deterministic function from a record to events. No clock, no I/O, no dice.
+
+Replaying the same records over the same parsers gives the same events, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import assert_never
+
+import msgspec
+from pydantic import ValidationError
+
+from engine.core import orders
+from engine.core.intake import Intake
+from engine.core.state import AlertState, Books, State, decode_state, encode_state
+from engine.core.step import Step
+from engine.core.timers import Timers
+from engine.machines import delivery
+from schemas import events as e
+from schemas import records as r
+from schemas.config import Rules
+from schemas.deliveries import PendingDelivery
+from schemas.errors import CommandRejected
+from schemas.ports import Parser
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What the core made of one record. A rejected command is journalled but causes no event."""
+
+    events: Sequence[e.Event] = ()
+    dispositions: Mapping[e.Disposition, int] = {}
+    rejected: CommandRejected | None = None
+
+
+class Core:
+    """One partition's decisions. Feed it records in journal order; timers fall due on `Tick` records only."""
+
+    def __init__(self, parsers: Mapping[str, Parser], state: State | None = None) -> None:
+        self._state = state or State()
+        self._timers = Timers(self._state.timers)
+        self._parsers = parsers
+        self._intake = Intake(self._state, parsers)
+        self._rules = Rules.model_validate_json(self._state.rules_json)
+
+    # --- snapshots ----------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> bytes:
+        """The whole state as bytes, for `from_snapshot`."""
+        self._state.timers = self._timers.pending()
+        return encode_state(self._state)
+
+    @classmethod
+    def from_snapshot(cls, state: bytes, parsers: Mapping[str, Parser]) -> Core:
+        """The core as it was when `snapshot` was taken."""
+        return cls(parsers, decode_state(state))
+
+    # --- what others may look at --------------------------------------------------------------------------------
+
+    @property
+    def now_ms(self) -> int:
+        """The time of the latest record (UTC milliseconds)."""
+        return self._state.now_ms
+
+    @property
+    def rules_digest(self) -> str:
+        """The digest of the rules in force, empty before the first `Configured`."""
+        return self._rules.digest if self._state.rules_version else ""
+
+    def next_due_ms(self) -> int | None:
+        """When a `Tick` record is wanted, or None while no timer is pending."""
+        return self._timers.next_due_ms()
+
+    def books(self) -> Books:
+        """Alerts received since the beginning, by source and disposition."""
+        return {source: dict(page) for source, page in self._state.books.items()}
+
+    def pending_deliveries(self) -> list[PendingDelivery]:
+        """The attempts that were ordered and have no answer yet, oldest first."""
+        return [
+            PendingDelivery(one.id, one.channel, one.attempt, one.notice, started=one.phase == "started")
+            for one in self._state.deliveries.values()
+            if one.phase in ("due", "started")
+        ]
+
+    def pending_delivery(self, delivery_id: str) -> PendingDelivery | None:
+        """The ordered attempt of one delivery, or None when there is none."""
+        one = self._state.deliveries.get(delivery_id)
+        if one is None or one.phase != "due":
+            return None
+        return PendingDelivery(one.id, one.channel, one.attempt, one.notice)
+
+    # --- deciding -----------------------------------------------------------------------------------------------
+
+    def handle(self, record: r.Record) -> Decision:
+        """Decide one record. Anything but a Decision is a bug: the caller restores the state and calls `poison`."""
+        step = self._step(record)
+        match record:
+            case r.Received():
+                self._intake.receive(record, step)
+            case r.Tick():
+                self._tick(step)
+            case r.Commanded():
+                orders.decide(record, step)
+            case r.Attempting():
+                self._attempt(record, step)
+            case r.Delivered():
+                self._answer(record, step)
+            case r.Configured():
+                self._configure(record, step)
+            case r.Changed():
+                _change(record, step)
+            case _:
+                assert_never(record)
+        return Decision(step.events, step.dispositions, step.rejected)
+
+    def poison(self, record: r.Record, error: str) -> Decision:
+        """Mark a record on which `handle` failed, on a state restored to before it. A failing timer is dropped."""
+        step = self._step(record)
+        kind = str(record.__struct_config__.tag)
+        if isinstance(record, r.Tick):
+            for _, timer, _ in self._timers.due(step.at_ms):
+                kind = f"timer {timer}"
+                break
+        step.log(e.RecordPoisoned(kind, error), scope="default", subject="poison")
+        labels = {"alertname": "TocsinRecordPoisoned", "service": "tocsin", "severity": "critical", "kind": kind}
+        self._intake.raise_own(labels, f"Tocsin could not judge a record: {error}", step)
+        return Decision(step.events, step.dispositions)
+
+    def _step(self, record: r.Record) -> Step:
+        state = self._state
+        state.now_ms = max(state.now_ms, record.at_ms)
+        return Step(state, self._rules, self._timers)
+
+    def _tick(self, step: Step) -> None:
+        silent: list[AlertState] = []
+        for due_ms, kind, key in self._timers.due(step.at_ms):
+            match kind:
+                case "expire":
+                    if (alert := self._intake.is_silent(key, due_ms, step)) is not None:
+                        silent.append(alert)
+                case "forget":
+                    self._intake.forget(key, step)
+                case "rollup":
+                    self._intake.roll_up(step)
+                case "retry":
+                    self._retry(key, step)
+                case _:
+                    step.wake(kind, key)
+        if silent:
+            self._intake.expire(silent, step)
+
+    def _retry(self, delivery_id: str, step: Step) -> None:
+        pending = self._state.deliveries.get(delivery_id)
+        for event in delivery.retry_due(pending):
+            step.delivery(event, scope=pending.scope if pending else "default")
+
+    def _attempt(self, record: r.Attempting, step: Step) -> None:
+        pending = self._state.deliveries.get(record.delivery_id)
+        for event in delivery.start(pending, record.attempt):
+            step.delivery(event, scope=pending.scope if pending else "default")
+
+    def _answer(self, record: r.Delivered, step: Step) -> None:
+        pending = self._state.deliveries.get(record.delivery_id)
+        answer = delivery.Answer(
+            attempt=record.attempt,
+            outcome=record.outcome,
+            vendor_code=record.vendor_code,
+            vendor_message_id=record.vendor_message_id,
+            reason=record.reason,
+            retry_after_s=record.retry_after_s,
+        )
+        for event in delivery.answered(pending, answer, self._rules.delivery, step.at_ms):
+            step.delivery(event, scope=pending.scope if pending else "default")
+
+    def _configure(self, record: r.Configured, step: Step) -> None:
+        try:
+            rules = Rules.model_validate_json(record.body)
+        except ValidationError as malformed:
+            step.rejected = CommandRejected("invalid", str(malformed))
+            return
+        if rules.digest == self.rules_digest:
+            return
+        self._rules = step.rules = rules
+        self._state.rules_json = rules.canonical()
+        self._state.rules_version += 1
+        event = e.Configured(self._state.rules_version, rules.digest)
+        step.log(event, scope="default", subject="rules", actor=record.actor)
+
+
+def _change(record: r.Changed, step: Step) -> None:
+    try:
+        change = msgspec.json.decode(record.body, type=_Change)
+        event: e.EventData = e.ChangeRecorded(record.source, change.title, change.service, change.version, change.url)
+    except msgspec.DecodeError as unreadable:
+        event = e.PayloadRejected(record.source, "$", str(unreadable))
+    step.log(event, scope="default", subject=f"source/{record.source}", actor=f"source:{record.source}")
+
+
+class _Change(msgspec.Struct):
+    title: str
+    service: str = ""
+    version: str = ""
+    url: str = ""

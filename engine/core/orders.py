@@ -1,0 +1,93 @@
+"""Commands of people and programs, decided against the state."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from engine.core import notices, triage
+from engine.core.state import REMEMBERED_COMMANDS
+from engine.core.step import Step
+from engine.machines import incident as machine
+from schemas import commands as c
+from schemas import events as e
+from schemas.errors import CommandRejected
+from schemas.records import Commanded
+
+
+def decide(record: Commanded, step: Step) -> None:
+    """Decide one command. A rejection is left in `step.rejected`; the same command id a second time does nothing."""
+    remembered = step.state.commands
+    if record.command_id in remembered:
+        return
+    try:
+        _decide(c.COMMAND.validate_json(record.body), record, step)
+    except ValidationError as malformed:
+        step.rejected = CommandRejected("invalid", str(malformed))
+    except CommandRejected as rejected:
+        step.rejected = rejected
+    else:
+        remembered[record.command_id] = None
+        if len(remembered) > REMEMBERED_COMMANDS:
+            del remembered[next(iter(remembered))]
+
+
+def _decide(command: c.Command, record: Commanded, step: Step) -> None:
+    match command:
+        case c.ReportIncident():
+            _report(command, record, step)
+        case c.TestChannel():
+            _test_channel(command, step)
+        case c.Merge():
+            found = step.state.incidents.get(command.incident)
+            _log(machine.decide_merge(found, step.state.incidents.get(command.into), command), record, step)
+        case c.SetPriority():
+            _log(_prioritise(step.state.incidents.get(command.incident), command, step), record, step)
+        case _:
+            found = step.state.incidents.get(command.incident)
+            _log(machine.decide(found, command, record.actor, record.command_id), record, step)
+
+
+def _log(decided: tuple[e.IncidentEvent, ...], record: Commanded, step: Step) -> None:
+    for event in decided:
+        step.incident(event, scope=step.state.incidents[event.incident].scope, actor=record.actor)
+
+
+def _prioritise(found: machine.Incident | None, command: c.SetPriority, step: Step) -> tuple[e.IncidentEvent, ...]:
+    if found is None:
+        raise CommandRejected("not_found", f"there is no incident {command.incident}")
+    if not found.is_open:
+        raise CommandRejected("not_allowed_in_state", f"cannot prioritise {found.id}: it is {found.state}")
+    if (found.urgency, found.impact) == (command.urgency, command.impact):
+        return ()
+    priority = triage.priority_of(command.urgency, command.impact, step.rules.triage)
+    reason = command.reason or "judged by hand"
+    raised = e.IncidentRaised(found.id, found.severity, command.urgency, command.impact, priority, reason, by_hand=True)
+    return (raised,)
+
+
+def _report(command: c.ReportIncident, record: Commanded, step: Step) -> None:
+    """Trouble that a person found (人工上报)."""
+    number = step.state.numbers[command.scope] = step.state.numbers.get(command.scope, 0) + 1
+    urgency = triage.urgency_of(command.severity)
+    opened = e.IncidentOpened(
+        incident=triage.incident_id(command.scope, number),
+        title=command.title,
+        service=command.service,
+        severity=command.severity,
+        urgency=urgency,
+        impact=command.impact,
+        priority=triage.priority_of(urgency, command.impact, step.rules.triage),
+        origin=command.origin,
+        description=command.description,
+        outage=command.outage,
+        rules_version=step.state.rules_version,
+    )
+    step.incident(opened, scope=command.scope, actor=record.actor)
+
+
+def _test_channel(command: c.TestChannel, step: Step) -> None:
+    known = {channel for receiver in step.rules.receivers.values() for channel in receiver.channels}
+    if command.channel not in known:
+        raise CommandRejected("not_found", f"no receiver uses a channel named {command.channel}")
+    notice = notices.probe_notice(command.channel, step.rules, step.at_ms)
+    step.request("", (command.channel,), notice, scope="default")
