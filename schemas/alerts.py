@@ -50,7 +50,7 @@ def labels_of(raw: bytes) -> Mapping[str, str]:
     return {name: value for name, value in _decode_labels(raw).items() if value}
 
 
-class Alert(msgspec.Struct, frozen=True):
+class Alert(msgspec.Struct, frozen=True, gc=False):
     """One alert as a source reported it.
 
     `labels_raw` and `annotations_raw` are JSON objects of strings, as bytes. Times are UTC milliseconds since the
@@ -90,7 +90,7 @@ class Alert(msgspec.Struct, frozen=True):
         return _decode_labels(self.annotations_raw)
 
 
-class Rejected(msgspec.Struct, frozen=True):
+class Rejected(msgspec.Struct, frozen=True, gc=False):
     """One item of a body that cannot be understood: where it stands (``$[3].labels``) and what was expected."""
 
     place: str
