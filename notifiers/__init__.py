@@ -1,1 +1,1 @@
-"""Who is told, and how it is delivered: channels, templates, the outbox worker."""
+"""Who is told, and how it is delivered: one directory per channel, their templates, and the outbox worker."""

@@ -1,0 +1,1 @@
+"""Any Apprise URL: the long tail of channels."""

@@ -1,0 +1,1 @@
+"""DingTalk robots: our own channel, and the same as a plugin that any Apprise user can take."""

@@ -1,0 +1,145 @@
+"""A DingTalk robot's wire format as pure functions: sign, build the request, judge the answer.
+
+Vendor page: open.dingtalk.com, "custom robot access" and "robot security settings". HTTP 200 says nothing: a message is
+taken only if the answer carries ``errcode`` 0.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from notifiers.ratelimit import Rate
+from notifiers.redaction import redacted
+from notifiers.rendering import one_line, truncate_bytes
+from schemas.deliveries import Receipt
+from schemas.errors import DeliveryError
+
+BODY_BYTES = 20_000
+"""The largest request body that the vendor takes, in bytes."""
+TITLE_BYTES = 200
+THROTTLE_S = 600
+"""Over 20 messages a minute a robot is silenced for 10 minutes."""
+RATE = Rate(burst=4, per_minute=15)
+"""4 at once + 15 refilled = 19 in any minute: one below the vendor's 20, for the network's jitter."""
+RETRY_AFTER_MAX_S = 3600
+
+_THROTTLED = {"130101", "660026", "1111"}
+_HINTS = (
+    ("keyword", "the robot demands a keyword that the message lacks: use signing, or add 'tocsin' to its keywords"),
+    ("sign", "the signature does not match: check the channel's secret"),
+    ("timestamp", "the clock is more than an hour off"),
+    ("ip", "this server's address is not on the robot's list"),
+)
+_FINAL = {
+    "300001": "the access token is wrong",
+    "300005": "the access token does not exist",
+    "400101": "the access token is wrong",
+    "400102": "the robot is disabled",
+    "460101": "the message is too long",
+    "101002": "the message is too long",
+}
+
+
+class Markdown(msgspec.Struct, frozen=True):
+    """One markdown message; `at_mobiles` are called by telephone number, in the text too as the vendor demands."""
+
+    title: str
+    text: str
+    at_mobiles: tuple[str, ...] = ()
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One POST, complete. The URL holds the credential: never log it."""
+
+    url: str
+    body: bytes
+
+
+def sign(secret: str, timestamp_ms: int) -> str:
+    """The signature as it stands in the query, percent-encoded exactly once."""
+    said = f"{timestamp_ms}\n{secret}".encode()
+    return quote(base64.b64encode(hmac.new(secret.encode(), said, hashlib.sha256).digest()), safe="")
+
+
+def request(base_url: str, token: str, secret: str, timestamp_ms: int, message: Markdown) -> Call:
+    """The call that sends `message`; unsigned where there is no secret (keyword or address list instead)."""
+    query = urlencode({"access_token": token})
+    if secret:
+        query += f"&timestamp={timestamp_ms}&sign={sign(secret, timestamp_ms)}"
+    return Call(f"{base_url.rstrip('/')}/robot/send?{query}", body(message))
+
+
+def body(message: Markdown) -> bytes:
+    """The JSON body in at most `BODY_BYTES`: the text gives way, the mentions at its end do not."""
+    mentions = "".join(f" @{mobile}" for mobile in message.at_mobiles)
+    tail = f"\n\n{mentions.strip()}" if mentions else ""
+    raw = _encode(message.title, message.text + tail, message.at_mobiles)
+    excess = len(raw) - BODY_BYTES
+    if excess > 0:  # JSON escapes only lengthen, so that many bytes less of text is enough
+        shortened = truncate_bytes(message.text, max(0, len(message.text.encode(errors="replace")) - excess))
+        raw = _encode(message.title, shortened + tail, message.at_mobiles)
+    return raw
+
+
+def _encode(title: str, text: str, at_mobiles: Sequence[str]) -> bytes:
+    message = {
+        "msgtype": "markdown",
+        "markdown": {"title": truncate_bytes(one_line(title), TITLE_BYTES), "text": text},
+        "at": {"atMobiles": list(at_mobiles), "isAtAll": False},
+    }
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
+def judge(status: int, raw: bytes, *, retry_after: str = "", now_s: float = 0.0) -> Receipt:
+    """What the vendor's answer means. Raises DeliveryError for everything but ``errcode`` 0.
+
+    `retry_after` is the header (seconds or a date, read against `now_s`, Unix seconds). An error code that is not
+    known to be final is worth another attempt: giving up early costs more than trying twice.
+    """
+    if status != 200:
+        raise _http_error(status, retry_after, now_s)
+    try:
+        answer = json.loads(raw)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise DeliveryError("the answer is not DingTalk's: a proxy or a sign-in page stands between", vendor_code="200")
+    code = str(answer.get("errcode", answer.get("status", "")))
+    said = one_line(redacted(str(answer.get("errmsg", answer.get("punish", "")))))
+    if code == "0" and "errcode" in answer:
+        return Receipt(vendor_code="0", vendor_message_id=str(answer.get("messageId", "")))
+    if code in _THROTTLED:
+        raise DeliveryError(f"throttled: {said}", vendor_code=code, retry_after_s=THROTTLE_S)
+    if code == "310000":
+        hint = next((hint for mark, hint in _HINTS if mark in said.lower()), "keyword, signature or address refused")
+        raise DeliveryError(f"{hint} ({said})", permanent=True, vendor_code=code)
+    if code in _FINAL:
+        raise DeliveryError(f"{_FINAL[code]} ({said})", permanent=True, vendor_code=code)
+    raise DeliveryError(said or "no error code in the answer", vendor_code=code)
+
+
+def _http_error(status: int, retry_after: str, now_s: float) -> DeliveryError:
+    may_pass = status in (408, 425, 429) or status >= 500
+    return DeliveryError(
+        f"HTTP {status}" if status >= 400 else f"HTTP {status}: a redirect is not followed",
+        permanent=not may_pass,
+        vendor_code=f"HTTP {status}",
+        retry_after_s=_wait_s(retry_after, now_s) if may_pass else None,
+    )
+
+
+def _wait_s(header: str, now_s: float) -> int | None:
+    """`Retry-After` (RFC 9110, 10.2.3) as seconds, at most an hour; None where it says nothing usable."""
+    try:
+        wait = float(header) if header.strip().isdigit() else parsedate_to_datetime(header).timestamp() - now_s
+    except (TypeError, ValueError):
+        return None
+    return int(min(max(wait, 0), RETRY_AFTER_MAX_S))

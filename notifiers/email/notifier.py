@@ -1,0 +1,148 @@
+"""E-mail by SMTP: one conversation, and the server's own codes decide what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from datetime import UTC, datetime
+from email import policy
+from email.message import EmailMessage
+from email.utils import format_datetime
+
+import aiosmtplib
+import msgspec
+
+from notifiers.ratelimit import Rate
+from notifiers.redaction import keep_out_of_logs, redacted
+from notifiers.rendering import headline, one_line, render
+from schemas.config import EmailChannel
+from schemas.deliveries import Receipt
+from schemas.errors import ConfigError, DeliveryError
+from schemas.events import Notice
+
+_ADDRESS = re.compile(r"[!-;=?A-~]+@[A-Za-z0-9.\-\[\]:]+")
+"""An addr-spec in ASCII, without spaces and angle brackets: nothing in it can start a new header or command."""
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """One e-mail but for its Message-ID. `thread` is the same for every letter about one incident."""
+
+    subject: str
+    text: str
+    html: str
+    thread: str
+    at_ms: int
+    language: str
+
+
+class EmailNotifier:
+    """Tells people by e-mail. Some recipients refused still counts as told: the receipt names those refused."""
+
+    rate: Rate | None = None
+
+    def __init__(self, name: str, channel: EmailChannel) -> None:
+        """Raises ConfigError for an address that SMTP cannot carry."""
+        for address in (channel.sender, *channel.to):
+            if not _ADDRESS.fullmatch(address):
+                raise ConfigError(f"{address!r} is not a plain ASCII address (name@host)", key=f"channels.{name}")
+        self._channel = channel
+        self._password = channel.password.get_secret_value() if channel.password else None
+        self._domain = channel.sender.rpartition("@")[2]
+        keep_out_of_logs(self._password or "")
+
+    def render(self, notice: Notice) -> Letter:
+        """Subject, plain text and a small HTML twin, in the notice's language and time zone."""
+        return Letter(
+            subject=headline(notice),
+            text=render(f"email/{notice.language}.txt.j2", notice),
+            html=render(f"email/{notice.language}.html.j2", notice),
+            thread=f"{notice.incident}.{notice.opened_ms}",
+            at_ms=notice.at_ms,
+            language=notice.language,
+        )
+
+    async def deliver(self, payload: Letter, *, delivery: str) -> Receipt:
+        """One SMTP conversation, all of it within the channel's `timeout_s`.
+
+        4xx is worth a retry, 5xx is final. From DATA on, silence or a cut means that it may have been taken.
+        """
+        letter = self.compose(payload, delivery).as_bytes()
+        handed_over = False
+        smtp = self._client()
+        try:
+            async with asyncio.timeout(self._channel.timeout_s):
+                await smtp.connect()
+                refused = await self._envelope(smtp)
+                handed_over = True
+                reply = await smtp.data(letter)
+        except aiosmtplib.SMTPResponseException as answer:
+            raise _refusal(answer.code, answer.message) from None
+        except (aiosmtplib.SMTPNotSupported, ValueError) as impossible:
+            raise DeliveryError(redacted(f"cannot be sent: {impossible}"), permanent=True) from None
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as trouble:
+            reason = one_line(redacted(f"{type(trouble).__name__}: {trouble}"))
+            raise DeliveryError(reason, maybe_sent=handed_over) from None
+        finally:
+            await _hang_up(smtp)
+        told = f"{reply.code}" + "".join(f"; refused {to}: {why}" for to, why in refused.items())
+        return Receipt(vendor_code=one_line(told), vendor_message_id=one_line(reply.message))
+
+    def compose(self, payload: Letter, delivery: str) -> EmailMessage:
+        """The whole message. Its Message-ID is the same at each attempt, so that mailboxes drop the second copy."""
+        letter = EmailMessage(policy=policy.SMTP)
+        thread = self._message_id(payload.thread)
+        letter["Subject"] = one_line(payload.subject)
+        letter["From"] = self._channel.sender
+        letter["To"] = ", ".join(self._channel.to)
+        letter["Date"] = format_datetime(datetime.fromtimestamp(payload.at_ms / 1000, UTC))
+        letter["Message-ID"] = self._message_id(f"{delivery}.{payload.thread}")
+        letter["In-Reply-To"] = thread
+        letter["References"] = thread
+        letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
+        letter["Content-Language"] = payload.language
+        letter.set_content(payload.text, cte="base64")
+        letter.add_alternative(payload.html, subtype="html", cte="base64")
+        return letter
+
+    def _message_id(self, identity: str) -> str:
+        return f"<tocsin.{re.sub(r'[^A-Za-z0-9._-]', '-', identity)}@{self._domain}>"
+
+    def _client(self) -> aiosmtplib.SMTP:
+        channel = self._channel
+        return aiosmtplib.SMTP(
+            hostname=channel.host,
+            port=channel.port,
+            username=channel.username or None,
+            password=self._password,
+            use_tls=channel.security == "tls",
+            start_tls=channel.security == "starttls",
+            timeout=channel.timeout_s,
+            local_hostname=self._domain,
+        )
+
+    async def _envelope(self, smtp: aiosmtplib.SMTP) -> dict[str, str]:
+        """MAIL and RCPT; the recipients refused. Raises DeliveryError when all are: final only if each one is."""
+        await smtp.mail(self._channel.sender)
+        refused: dict[str, aiosmtplib.SMTPRecipientRefused] = {}
+        for address in self._channel.to:
+            try:
+                await smtp.rcpt(address)
+            except aiosmtplib.SMTPRecipientRefused as refusal:
+                refused[address] = refusal
+        if len(refused) == len(set(self._channel.to)):
+            softest = min(refused.values(), key=lambda refusal: refusal.code)
+            raise _refusal(softest.code, f"every recipient refused: {softest.message}")
+        return {address: f"{refusal.code} {refusal.message}" for address, refusal in refused.items()}
+
+
+def _refusal(code: int, message: str) -> DeliveryError:
+    return DeliveryError(one_line(redacted(message)) or str(code), permanent=code >= 500, vendor_code=str(code))
+
+
+async def _hang_up(smtp: aiosmtplib.SMTP) -> None:
+    """A polite QUIT that can change nothing about the outcome any more."""
+    if smtp.is_connected:
+        with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
+            await smtp.quit(timeout=1)
+    smtp.close()

@@ -1,0 +1,171 @@
+"""The outbox: takes each attempt that the core has ordered to its channel once, and reports what the channel said.
+
+It decides nothing: whether and when to try again, or through which other channel, is the core's answer to the report.
+Each channel has a lane of its own, in order, one message at a time; a slow channel delays only itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+
+from notifiers.notifier import Notifier
+from notifiers.ratelimit import TokenBucket
+from notifiers.redaction import redacted
+from notifiers.rendering import one_line
+from schemas.deliveries import PendingDelivery
+from schemas.errors import DeliveryError, Overloaded, StoreUnavailable
+from schemas.ports import Runtime
+
+CONCURRENT = 32
+"""Messages under way at once, over all channels."""
+ATTEMPT_TIMEOUT_S = 150.0
+"""Longer than any channel's own `timeout_s` (at most 120): the last resort against a channel that hangs."""
+STORE_WAIT_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Waits while the engine takes no report; the last one repeats."""
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What became of one attempt, in the words of `schemas.records.Delivered`."""
+
+    outcome: str
+    vendor_code: str = ""
+    vendor_message_id: str = ""
+    reason: str = ""
+    retry_after_s: int | None = None
+
+
+class Outbox:
+    """Carries pending deliveries to their channels until it is cancelled."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        notifiers: Mapping[str, Notifier[Any]],
+        *,
+        attempt_timeout_s: float = ATTEMPT_TIMEOUT_S,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        """`clock` (seconds) and `sleep` pace the lanes; tests bring their own."""
+        self._runtime, self._notifiers = runtime, notifiers
+        self._timeout_s, self._clock, self._sleep = attempt_timeout_s, clock, sleep
+        self._slots = asyncio.Semaphore(CONCURRENT)
+        self._buckets: dict[str, TokenBucket] = {}
+
+    async def run(self) -> None:
+        """Deliver whatever falls due, for ever. What waits, waits in the lanes; a crash loses none of it.
+
+        Cancelled in the middle of an attempt, it leaves that attempt unreported: after a restart it counts as unknown.
+        """
+        lanes: dict[str, asyncio.Queue[PendingDelivery | None]] = {}
+        async with asyncio.TaskGroup() as group:
+            async for pending in self._runtime.pending_deliveries():
+                if pending.channel not in lanes:
+                    lanes[pending.channel] = asyncio.Queue()
+                    group.create_task(self._lane(lanes[pending.channel]), name=f"outbox {pending.channel}")
+                lanes[pending.channel].put_nowait(pending)
+            for lane in lanes.values():  # an engine that is shutting down: finish what was taken
+                lane.put_nowait(None)
+
+    async def _lane(self, lane: asyncio.Queue[PendingDelivery | None]) -> None:
+        while (pending := await lane.get()) is not None:
+            try:
+                await self._carry(pending)
+            except Exception as bug:  # noqa: BLE001 - one bad delivery must not stop the channel
+                log.error("outbox_failed", delivery=pending.delivery, channel=pending.channel, **_told(bug))
+
+    async def _carry(self, pending: PendingDelivery) -> None:
+        """One pending delivery from the lane to its report."""
+        notifier = self._notifiers.get(pending.channel)
+        if pending.started:
+            reason = "Tocsin stopped between sending and recording the answer: it may have arrived"
+            await self._report(pending, Report("unknown", reason=reason))
+        elif notifier is None:
+            await self._report(pending, Report("failed", reason=f"no channel named {pending.channel!r} is configured"))
+        else:
+            await self._keep_pace(pending.channel, notifier)
+            async with self._slots:
+                if not await self._persist(lambda: self._runtime.attempting(pending.delivery, pending.attempt)):
+                    return
+                report = await self._attempt(pending, notifier)
+            await self._report(pending, report)
+
+    async def _keep_pace(self, channel: str, notifier: Notifier[Any]) -> None:
+        """Wait as long as the vendor's rate demands, before the attempt counts as begun."""
+        if notifier.rate is None:
+            return
+        now_s = self._clock()
+        bucket = self._buckets.get(channel) or TokenBucket.full(notifier.rate, at_s=now_s)
+        self._buckets[channel], wait_s = bucket.take(now_s)
+        if wait_s > 0:
+            log.info("delivery_paced", channel=channel, wait_s=round(wait_s, 1))
+            await self._sleep(wait_s)
+
+    async def _attempt(self, pending: PendingDelivery, notifier: Notifier[Any]) -> Report:
+        """Render and hand over, once. Never raises but when cancelled."""
+        try:
+            payload = notifier.render(pending.notice)
+            async with asyncio.timeout(self._timeout_s):
+                receipt = await notifier.deliver(payload, delivery=pending.delivery)
+        except DeliveryError as trouble:
+            outcome = "unknown" if trouble.maybe_sent else "failed" if trouble.permanent else "retry"
+            reason = redacted(trouble.reason)
+            return Report(outcome, trouble.vendor_code, reason=reason, retry_after_s=trouble.retry_after_s)
+        except TimeoutError:
+            return Report("unknown", reason=f"the channel did not come back within {self._timeout_s:g} s")
+        except Exception as bug:  # noqa: BLE001 - recorded as this delivery's failure; the others go on
+            log.error("notifier_failed", delivery=pending.delivery, channel=pending.channel, **_told(bug))
+            return Report("failed", reason=f"internal error in the channel: {type(bug).__name__}")
+        return Report("ok", receipt.vendor_code, receipt.vendor_message_id)
+
+    async def _report(self, pending: PendingDelivery, report: Report) -> None:
+        log.info(
+            "delivery_attempted",
+            delivery=pending.delivery,
+            channel=pending.channel,
+            attempt=pending.attempt,
+            outcome=report.outcome,
+            vendor_code=redacted(report.vendor_code),
+            reason=report.reason,
+        )
+        await self._persist(
+            lambda: self._runtime.delivered(
+                pending.delivery,
+                pending.attempt,
+                report.outcome,
+                vendor_code=report.vendor_code,
+                vendor_message_id=report.vendor_message_id,
+                reason=report.reason,
+                retry_after_s=report.retry_after_s,
+            )
+        )
+
+    async def _persist(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the engine until it takes it. Only the asking is repeated, never a sending."""
+        refused = 0
+        while True:
+            try:
+                return await ask()
+            except (StoreUnavailable, Overloaded) as busy:
+                wait_s = STORE_WAIT_S[min(refused, len(STORE_WAIT_S) - 1)]
+                refused += 1
+                log.warning("engine_busy", problem=type(busy).__name__, wait_s=wait_s)
+                await self._sleep(wait_s)
+
+
+def _told(bug: Exception) -> dict[str, str]:
+    """An exception for the log: its words without secrets, and its place. A full traceback could show payloads."""
+    frame = bug.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else ""
+    return {"error": one_line(redacted(f"{type(bug).__name__}: {bug}")), "place": place}
