@@ -41,13 +41,26 @@ def fingerprint(labels: Mapping[str, str]) -> str:
     return f"{digest:016x}"
 
 
-@functools.lru_cache(maxsize=65_536)
+_LARGEST_KEPT = 16 * 1024
+"""Bytes; larger label sets are decoded anew each time, so that a few of them cannot fill the memory."""
+
+
 def labels_of(raw: bytes) -> Mapping[str, str]:
     """The labels behind raw JSON bytes, without the empty-valued ones (an empty value is an absent label).
 
     Raises msgspec.DecodeError when the bytes are not an object of strings. The result is shared: do not change it.
     """
-    return {name: value for name, value in _decode_labels(raw).items() if value}
+    return _remembered_labels(raw) if len(raw) <= _LARGEST_KEPT else _read_labels(raw)
+
+
+def _read_labels(raw: bytes) -> Mapping[str, str]:
+    try:
+        return {name: value for name, value in _decode_labels(raw).items() if value}
+    except (UnicodeDecodeError, RecursionError) as unreadable:
+        raise msgspec.DecodeError(str(unreadable)) from None
+
+
+_remembered_labels = functools.lru_cache(maxsize=65_536)(_read_labels)
 
 
 class Alert(msgspec.Struct, frozen=True, gc=False):

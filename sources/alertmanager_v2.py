@@ -15,7 +15,7 @@ from schemas.alerts import Alert, Rejected
 from schemas.errors import InvalidPayload
 from schemas.wire.alertmanager import WireAlert
 from sources.items import body_of, each, moment, rejected
-from sources.label_sets import canonical_annotations, canonical_labels
+from sources.label_sets import canonical_annotations, canonical_labels, without_nul
 
 _all = msgspec.json.Decoder(list[WireAlert])
 _raw_items = msgspec.json.Decoder(list[msgspec.Raw])
@@ -27,7 +27,8 @@ def parse(body: bytes, at_ms: int) -> Sequence[Alert | Rejected]:
     try:
         items = _all.decode(body)
     except (ValueError, RecursionError):  # somewhere a bad item: find it, and keep the others
-        return each(body_of(_raw_items, body), _one, lambda item: _alert(item, at_ms), "$")
+        raws = body_of(_raw_items, body)
+        return each(raws, _one, lambda item: _alert(item, at_ms), "$")
     answers: list[Alert | Rejected] = []
     for item in items:
         try:
@@ -41,6 +42,8 @@ def _alert(item: WireAlert, at_ms: int) -> Alert:
     labels = canonical_labels[bytes(item.labels)]
     annotations = canonical_annotations[bytes(item.annotations)]
     starts, ends, url = item.startsAt, item.endsAt, item.generatorURL or ""
+    if "\0" in url:
+        url = without_nul(url)
     starts_ms = moment(starts, "startsAt") if starts else None
     ends_ms = moment(ends, "endsAt") if ends else None
     if ends_ms is None:

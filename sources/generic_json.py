@@ -56,9 +56,8 @@ def _alert(item: GenericAlert, at_ms: int) -> Alert:
     for field, raw in (("severity", bytes(item.severity)), ("service", bytes(item.service))):
         if raw not in (b"", b"null"):
             labels[field] = _scalar(raw, field)
-    annotations = (
-        {} if bytes(item.annotations) in (b"", b"null") else strings_of(bytes(item.annotations), "annotations")
-    )
+    raw = bytes(item.annotations)
+    annotations = {} if raw in (b"", b"null") else strings_of(raw, "annotations")
     if item.description:
         annotations["description"] = without_nul(item.description)
     if item.alertname and item.title:

@@ -106,4 +106,4 @@ def _same(raw: bytes, canonical: bytes) -> bytes:
 canonical_labels = Remembered(_read_labels)
 """Raw labels as they came → canonical bytes; raises InvalidPayload at ``labels``."""
 canonical_annotations = Remembered(_read_annotations)
-"""Raw annotations as they came → canonical bytes; absent or null is ``{}``; raises InvalidPayload at ``annotations``."""
+"""Raw annotations → canonical bytes, ``{}`` when absent or null; raises InvalidPayload at ``annotations``."""
