@@ -1,1 +1,28 @@
 """Read models, built from the log alone."""
+
+from __future__ import annotations
+
+from projections.assessment import AssessmentProjection
+from projections.deliveries import DeliveryProjection
+from projections.ledger import LedgerProjection
+from projections.projection import Projection, ProjectionStatus
+from projections.projector import Projector, create_tables
+from projections.sla import SlaProjection
+from projections.tickets import TicketProjection
+from projections.timeline import TimelineProjection
+from projections.trends import TrendProjection
+
+__all__ = ["ALL", "Projection", "ProjectionStatus", "Projector", "create_tables"]
+
+
+def ALL(timezone: str = "Asia/Shanghai") -> list[Projection]:
+    """Every projection there is; `timezone` is the IANA name of the zone whose calendar days the trends count."""
+    return [
+        TicketProjection(),
+        TimelineProjection(),
+        SlaProjection(),
+        AssessmentProjection(),
+        TrendProjection(timezone),
+        LedgerProjection(),
+        DeliveryProjection(),
+    ]

@@ -1,0 +1,94 @@
+"""Rows in bulk: read what a batch of events touches once, change it in memory, write it once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Column, Connection, Select, Table, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+
+from projections.projection import Row
+
+Shape = TypeVar("Shape", bound=msgspec.Struct)
+
+CHUNK = 500
+"""Keys in one SELECT: far below SQLite's 32,766 variables and PostgreSQL's 65,535 parameters."""
+
+MAX_KEY = 200
+"""Characters of a free text that serves as a key: PostgreSQL's index entries end at 2,704 bytes."""
+
+
+@functools.cache
+def _upsert_statement(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
+    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    keys = list(table.primary_key.columns)
+    rest = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
+    if not rest:
+        return statement.on_conflict_do_nothing(index_elements=keys)
+    return statement.on_conflict_do_update(index_elements=keys, set_=rest)
+
+
+def upsert(tx: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert whole rows; one that is there already, by primary key, is overwritten."""
+    if rows:
+        tx.execute(_upsert_statement(table, tx.dialect.name), rows)
+
+
+def read_keys(tx: Connection, columns: Sequence[Column[Any]], keys: Iterable[Any], by: Any) -> Iterator[Any]:
+    """The `columns` of all rows whose `by` (a column, or a tuple of columns) is among `keys`."""
+    wanted = list(dict.fromkeys(keys))
+    for start in range(0, len(wanted), CHUNK):
+        yield from tx.execute(select(*columns).where(by.in_(wanted[start : start + CHUNK])))
+
+
+class Rows:
+    """The rows of `table` that one batch touches, by primary key (a tuple when that has several columns)."""
+
+    def __init__(self, tx: Connection, table: Table, keys: Iterable[Any]) -> None:
+        """Read the rows with these primary keys, as far as they exist."""
+        self._table = table
+        self._keys = [column.name for column in table.primary_key.columns]
+        columns = list(table.primary_key.columns)
+        by = columns[0] if len(columns) == 1 else tuple_(*columns)
+        self._rows: dict[Any, Row] = {}
+        self._dirty: dict[Any, Row] = {}
+        for found in read_keys(tx, list(table.columns), keys, by):
+            row = dict(found._mapping)
+            self._rows[self._key(row)] = row
+
+    def _key(self, row: Row) -> Any:
+        key = tuple(row[name] for name in self._keys)
+        return key if len(key) > 1 else key[0]
+
+    def get(self, key: Any) -> Row | None:
+        """The row as it stands now, or None."""
+        return self._rows.get(key)
+
+    def put(self, row: Row) -> Row:
+        """Have `row`, new or changed, written by `save`."""
+        key = self._key(row)
+        self._rows[key] = self._dirty[key] = row
+        return row
+
+    def save(self, tx: Connection) -> None:
+        """Write what was put."""
+        upsert(tx, self._table, list(self._dirty.values()))
+        self._dirty = {}
+
+
+@functools.cache
+def _columns(table: Table, shape: type[msgspec.Struct]) -> tuple[Column[Any], ...]:
+    return tuple(table.c[name] for name in shape.__struct_fields__)
+
+
+def select_as(table: Table, shape: type[msgspec.Struct]) -> Select[Any]:
+    """A SELECT of the columns that `shape` names, in its order."""
+    return select(*_columns(table, shape))
+
+
+def read_as(conn: Connection, statement: Select[Any], shape: type[Shape]) -> list[Shape]:
+    """Each row of a statement made by `select_as`, as a `shape`."""
+    return [shape(*row) for row in conn.execute(statement)]

@@ -1,0 +1,350 @@
+"""Tickets (工单): each incident as it stands now, and its alerts. The history of one is `projections.timeline`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypedDict, Unpack
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, tuple_, update
+
+from projections.projection import Projection, Row
+from projections.rows import MAX_KEY, Rows, read_as, read_keys, select_as, upsert
+from projections.ticket_tables import alerts_table, tickets_table
+from projections.timeline import TimelineEntry, timeline
+from schemas import events as e
+
+__all__ = [
+    "AlertRow",
+    "TicketFilter",
+    "TicketProjection",
+    "TicketRow",
+    "TimelineEntry",
+    "count_tickets",
+    "get_ticket",
+    "list_tickets",
+    "ticket_alerts",
+    "timeline",
+]
+
+_RESOLVE = (
+    update(alerts_table)
+    .where(alerts_table.c.incident == bindparam("of_incident"), alerts_table.c.fingerprint == bindparam("of_alert"))
+    .values(resolved_ms=bindparam("at_ms"))
+)
+
+
+class _Alerts:
+    """The alerts that one batch touches: which of them are known and firing, and what is to be written."""
+
+    def __init__(self, tx: Connection, keys: Iterable[tuple[str, str]]) -> None:
+        columns = (alerts_table.c.incident, alerts_table.c.fingerprint, alerts_table.c.resolved_ms)
+        found = read_keys(tx, columns, keys, tuple_(*columns[:2]))
+        self._firing = {(incident, alert): resolved_ms is None for incident, alert, resolved_ms in found}
+        self._new: dict[tuple[str, str], Row] = {}
+        self._resolved: dict[tuple[str, str], int] = {}
+
+    def join(self, ticket: Row, alerts: Sequence[e.AlertRef]) -> None:
+        """The alerts fire in this ticket; one that did so before is not counted twice."""
+        for alert in alerts:
+            key = (ticket["incident"], alert.fingerprint)
+            was = self._firing.get(key)
+            ticket["alert_count"] += was is None
+            ticket["firing_count"] += not was
+            self._firing[key] = True
+            self._resolved.pop(key, None)
+            self._new[key] = {
+                "incident": key[0],
+                "fingerprint": alert.fingerprint,
+                "severity": alert.severity,
+                "starts_ms": alert.starts_ms,
+                "resolved_ms": None,
+                "labels": bytes(alert.labels).decode(),
+                "annotations": bytes(alert.annotations).decode(),
+                "source": alert.source,
+                "generator_url": alert.generator_url,
+            }
+
+    def resolve(self, ticket: Row, fingerprints: Sequence[str], at_ms: int) -> None:
+        """The alerts healed; those that this ticket does not know, or that had healed before, change nothing."""
+        for fingerprint in fingerprints:
+            key = (ticket["incident"], fingerprint)
+            if not self._firing.get(key):
+                continue
+            self._firing[key] = False
+            ticket["firing_count"] -= 1
+            if key in self._new:
+                self._new[key]["resolved_ms"] = at_ms
+            else:
+                self._resolved[key] = at_ms
+
+    def save(self, tx: Connection) -> None:
+        """Write what changed."""
+        upsert(tx, alerts_table, list(self._new.values()))
+        if self._resolved:
+            resolved = [
+                {"of_incident": incident, "of_alert": alert, "at_ms": at_ms}
+                for (incident, alert), at_ms in self._resolved.items()
+            ]
+            tx.execute(_RESOLVE, resolved)
+
+
+def _opened(logged: e.LoggedEvent, data: e.IncidentOpened) -> Row:
+    at_ms = logged.event.at_ms
+    return {
+        "incident": data.incident,
+        "partition": logged.partition,
+        "state": "triggered",
+        "title": data.title,
+        "service": data.service[:MAX_KEY],
+        "scope": logged.event.scope,
+        "severity": data.severity,
+        "urgency": data.urgency,
+        "impact": data.impact,
+        "priority": data.priority,
+        "origin": data.origin,
+        "outage": data.outage,
+        "assignee": "",
+        "acknowledged_by": "",
+        "opened_ms": at_ms,
+        "acknowledged_ms": None,
+        "assigned_ms": None,
+        "mitigated_ms": None,
+        "resolved_ms": None,
+        "closed_ms": None,
+        "updated_ms": at_ms,
+        "alert_count": 0,
+        "firing_count": 0,
+        "description": data.description,
+        "solution": "",
+        "cause_code": "",
+        "merged_into": "",
+        "recurrence_of": data.recurrence_of,
+        "reopen_count": 0,
+        "group_key": data.group_key,
+        "position": logged.seq,
+    }
+
+
+def _raised(ticket: Row, data: e.IncidentRaised, at_ms: int) -> None:
+    ticket.update(severity=data.severity, urgency=data.urgency, impact=data.impact, priority=data.priority)
+
+
+def _acknowledged(ticket: Row, data: e.IncidentAcknowledged, at_ms: int) -> None:
+    if ticket["state"] == "triggered":
+        ticket.update(state="acknowledged", acknowledged_by=data.by, acknowledged_ms=at_ms)
+
+
+def _assigned(ticket: Row, data: e.IncidentAssigned, at_ms: int) -> None:
+    ticket.update(assignee=data.assignee, assigned_ms=at_ms)
+    if ticket["state"] in ("triggered", "acknowledged"):
+        ticket["state"] = "assigned"
+
+
+def _mitigated(ticket: Row, data: e.IncidentMitigated, at_ms: int) -> None:
+    ticket.update(state="mitigated", mitigated_ms=at_ms)
+
+
+def _resolved(ticket: Row, data: e.IncidentResolved, at_ms: int) -> None:
+    # Resolved once more: a person adds what was done to an incident that had healed; it is no more resolved by that.
+    if ticket["state"] not in ("resolved", "in_review"):
+        ticket.update(state="resolved", resolved_ms=at_ms)
+    ticket.update(
+        solution=data.solution or ticket["solution"],
+        cause_code=data.cause_code or ticket["cause_code"],
+    )
+
+
+def _reopened(ticket: Row, data: e.IncidentReopened, at_ms: int) -> None:
+    # It waits for somebody's notice again; what was before is on the timeline.
+    ticket.update(state="triggered", acknowledged_by="", acknowledged_ms=None, mitigated_ms=None)
+    ticket.update(resolved_ms=None, closed_ms=None, reopen_count=ticket["reopen_count"] + 1)
+
+
+_FOLD: dict[type, Callable[[Row, Any, int], None]] = {
+    e.IncidentRaised: _raised,
+    e.IncidentAcknowledged: _acknowledged,
+    e.IncidentAssigned: _assigned,
+    e.DiagnosisStarted: lambda ticket, data, at_ms: ticket.update(state="diagnosing"),
+    e.NoteAdded: lambda ticket, data, at_ms: None,
+    e.IncidentMitigated: _mitigated,
+    e.IncidentResolved: _resolved,
+    e.ReviewStarted: lambda ticket, data, at_ms: ticket.update(state="in_review"),
+    e.IncidentClosed: lambda ticket, data, at_ms: ticket.update(state="closed", closed_ms=at_ms),
+    e.IncidentReopened: _reopened,
+    e.IncidentMerged: lambda ticket, data, at_ms: ticket.update(state="merged", merged_into=data.into),
+    e.IncidentMarkedFalseAlarm: lambda ticket, data, at_ms: ticket.update(state="false_alarm"),
+}
+
+
+class TicketProjection(Projection):
+    """One row for each incident and one for each of its alerts."""
+
+    name = "tickets"
+    version = 1
+    handles = frozenset({e.IncidentOpened, e.AlertsAttached, e.AlertsResolved, *_FOLD})
+    tables = (tickets_table, alerts_table)
+
+    def apply_all(self, events: Sequence[e.LoggedEvent], tx: Connection) -> None:
+        """Fold the events into the tickets. Raises LookupError on an event of an incident that was never opened."""
+        tickets = Rows(tx, tickets_table, (_incident(logged) for logged in events))
+        alerts = _Alerts(tx, _alert_keys(events))
+        for logged in events:
+            ticket = tickets.get(_incident(logged))
+            if ticket is not None and logged.seq <= ticket["position"]:
+                continue
+            tickets.put(_folded(ticket, alerts, logged))
+        tickets.save(tx)
+        alerts.save(tx)
+
+
+def _folded(ticket: Row | None, alerts: _Alerts, logged: e.LoggedEvent) -> Row:
+    data, at_ms = logged.event.data, logged.event.at_ms
+    if isinstance(data, e.IncidentOpened):
+        if ticket is not None:
+            raise ValueError(f"{data.incident} is opened twice")
+        ticket = _opened(logged, data)
+        alerts.join(ticket, data.alerts)
+        return ticket
+    if ticket is None:
+        raise LookupError(f"{_incident(logged)} has no beginning")
+    if isinstance(data, e.AlertsResolved):
+        alerts.resolve(ticket, data.fingerprints, at_ms)
+    elif not isinstance(data, e.AlertsAttached):
+        _FOLD[type(data)](ticket, data, at_ms)
+    if isinstance(data, e.AlertsAttached | e.IncidentReopened):
+        alerts.join(ticket, data.alerts)
+    ticket.update(updated_ms=at_ms, position=logged.seq)
+    return ticket
+
+
+def _incident(logged: e.LoggedEvent) -> str:
+    incident: str = logged.event.data.incident  # type: ignore[union-attr] # every type in `handles` has one
+    return incident
+
+
+def _alert_keys(events: Sequence[e.LoggedEvent]) -> list[tuple[str, str]]:
+    keys: list[tuple[str, str]] = []
+    for logged in events:
+        data = logged.event.data
+        if isinstance(data, e.AlertsResolved):
+            keys += [(data.incident, alert) for alert in data.fingerprints]
+        elif isinstance(data, e.AlertsAttached | e.IncidentReopened):
+            keys += [(data.incident, alert.fingerprint) for alert in data.alerts]
+    return keys
+
+
+# --- reads ------------------------------------------------------------------------------------------------------
+
+
+class TicketRow(msgspec.Struct, frozen=True):
+    """One incident as it stands. Times are UTC milliseconds, None while it has not happened (since it was reopened)."""
+
+    incident: str
+    partition: int
+    state: e.IncidentState
+    title: str
+    service: str
+    scope: str
+    severity: e.Severity
+    urgency: int
+    impact: int
+    priority: e.Priority
+    origin: str
+    outage: e.Outage | None
+    assignee: str
+    acknowledged_by: str
+    opened_ms: int
+    acknowledged_ms: int | None
+    assigned_ms: int | None
+    mitigated_ms: int | None
+    resolved_ms: int | None
+    closed_ms: int | None
+    updated_ms: int
+    alert_count: int
+    firing_count: int
+    description: str
+    solution: str
+    cause_code: str
+    merged_into: str
+    recurrence_of: str
+    reopen_count: int
+    group_key: str
+    position: int
+
+
+class AlertRow(msgspec.Struct, frozen=True):
+    """One alert of an incident; `labels` and `annotations` are JSON objects, `resolved_ms` None while it is firing."""
+
+    incident: str
+    fingerprint: str
+    severity: e.Severity
+    starts_ms: int
+    resolved_ms: int | None
+    labels: str
+    annotations: str
+    source: str
+    generator_url: str
+
+
+class TicketFilter(TypedDict, total=False):
+    """Which tickets: all conditions that are given and not empty must hold. `text` is found in title, service or id.
+
+    `opened_after_ms` is included, `opened_before_ms` is not.
+    """
+
+    states: Sequence[e.IncidentState]
+    priorities: Sequence[e.Priority]
+    service: str
+    text: str
+    assignee: str
+    opened_after_ms: int | None
+    opened_before_ms: int | None
+
+
+def _conditions(wanted: TicketFilter) -> Iterable[ColumnElement[bool]]:
+    column = tickets_table.c
+    if states := wanted.get("states"):
+        yield column.state.in_(states)
+    if priorities := wanted.get("priorities"):
+        yield column.priority.in_(priorities)
+    if service := wanted.get("service"):
+        yield column.service == service[:MAX_KEY]
+    if assignee := wanted.get("assignee"):
+        yield column.assignee == assignee
+    if text := wanted.get("text"):
+        yield or_(
+            *(field.icontains(text, autoescape=True) for field in (column.title, column.service, column.incident))
+        )
+    if (after_ms := wanted.get("opened_after_ms")) is not None:
+        yield column.opened_ms >= after_ms
+    if (before_ms := wanted.get("opened_before_ms")) is not None:
+        yield column.opened_ms < before_ms
+
+
+def list_tickets(
+    conn: Connection, *, limit: int = 50, offset: int = 0, **wanted: Unpack[TicketFilter]
+) -> list[TicketRow]:
+    """The tickets that match, newest first."""
+    newest = (tickets_table.c.opened_ms.desc(), tickets_table.c.incident.desc())
+    statement = select_as(tickets_table, TicketRow).where(*_conditions(wanted)).order_by(*newest)
+    return read_as(conn, statement.limit(limit).offset(offset), TicketRow)
+
+
+def count_tickets(conn: Connection, **wanted: Unpack[TicketFilter]) -> int:
+    """How many tickets match."""
+    return conn.scalar(select(func.count()).select_from(tickets_table).where(*_conditions(wanted))) or 0
+
+
+def get_ticket(conn: Connection, incident: str) -> TicketRow | None:
+    """One ticket, or None."""
+    statement = select_as(tickets_table, TicketRow).where(tickets_table.c.incident == incident)
+    return next(iter(read_as(conn, statement, TicketRow)), None)
+
+
+def ticket_alerts(conn: Connection, incident: str, limit: int = 200) -> list[AlertRow]:
+    """The alerts of an incident: the firing ones first, the newest of them first."""
+    column = alerts_table.c
+    statement = select_as(alerts_table, AlertRow).where(column.incident == incident)
+    order = (column.resolved_ms.is_not(None), column.starts_ms.desc(), column.fingerprint)
+    return read_as(conn, statement.order_by(*order).limit(limit), AlertRow)
