@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy import Connection, Engine, select
 
 from engine.chain import GENESIS, Envelope, Position, link
 from engine.store.database import WRITES, make_durable, outages_named
+from engine.store.loader import Loader
 from engine.store.rows import event_row, journal_row
 from engine.store.tables import CHECKPOINTS, EVENTS, JOURNAL
 from engine.store.writer_lock import LockFile, take_advisory_lock
@@ -39,7 +39,7 @@ class Appender:
         self._locked = False
         self._positions: dict[int, Position] = {}
         mark = "?" if engine.dialect.paramstyle == "qmark" else "%s"
-        self._insert_journal, self._insert_events = (_insert(engine, table, mark) for table in (JOURNAL, EVENTS))
+        self._into_journal, self._into_events = Loader(engine, JOURNAL), Loader(engine, EVENTS)
         self._create_checkpoint = (
             f"INSERT INTO checkpoints (partition, next_offset, next_seq, head) VALUES ({mark}, 0, 0, {mark})"
             " ON CONFLICT DO NOTHING"
@@ -52,10 +52,14 @@ class Appender:
     def lock(self) -> None:
         """Be the only writer from now on; raises ConcurrencyConflict where another one is."""
         with outages_named("lock the writer out"):
+            if self._locked:
+                return
             if self._lock_file is not None:
                 self._lock_file.take()
             else:
-                take_advisory_lock(self._writer())
+                connection = self._writer()
+                with connection.begin():
+                    take_advisory_lock(connection)
             self._locked = True
 
     def append(self, partition: int, entries: Sequence[Entry]) -> None:
@@ -69,13 +73,12 @@ class Appender:
                     before = self._positions.get(partition) or self._stored_position(connection, partition)
                     after = _end(before, partition, entries)
                     self._move(connection, partition, before, after)
-                    connection.exec_driver_sql(self._insert_journal, journal_rows)
-                    if event_rows:
-                        connection.exec_driver_sql(self._insert_events, event_rows)
+                    self._into_journal.insert(connection, journal_rows)
+                    self._into_events.insert(connection, event_rows)
                 self._positions[partition] = after
             except BaseException:
                 self._positions.pop(partition, None)
-                if connection.invalidated or connection.in_transaction():
+                if not _reusable(connection):
                     self._drop_connection()
                 raise
 
@@ -135,7 +138,7 @@ class Appender:
         )
         if moved.rowcount != 1:
             raise ConcurrencyConflict(
-                f"another writer moved partition {partition} on from offset {before.next_offset} (seq {before.next_seq})"
+                f"another writer moved partition {partition} on from offset {before.next_offset}, seq {before.next_seq}"
             )
 
 
@@ -146,11 +149,10 @@ def read_position(connection: Connection, partition: int) -> Position:
     return Position() if row is None else Position(row.next_offset, row.next_seq, bytes(row.head))
 
 
-def _insert(engine: Engine, table: Table, mark: str) -> str:
-    quote = engine.dialect.identifier_preparer.quote
-    columns: list[Any] = list(table.columns)
-    names = ", ".join(quote(column.name) for column in columns)
-    return f"INSERT INTO {quote(table.name)} ({names}) VALUES ({', '.join([mark] * len(columns))})"
+def _reusable(connection: Connection) -> bool:
+    if connection.invalidated or connection.in_transaction():
+        return False
+    return not getattr(connection.connection.driver_connection, "closed", False)
 
 
 def _end(start: Position, partition: int, entries: Sequence[Entry]) -> Position:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
@@ -131,8 +132,9 @@ def outages_named(doing: str) -> Iterator[None]:
     """Every database or disk error inside becomes StoreUnavailable; a row that was there before, a conflict."""
     try:
         yield
-    except IntegrityError as taken:
-        raise ConcurrencyConflict(f"{doing}: another writer's row is in the way ({taken.orig})") from taken
-    except (SQLAlchemyError, OSError) as error:
+    except (IntegrityError, psycopg.IntegrityError) as taken:
+        cause = getattr(taken, "orig", taken)
+        raise ConcurrencyConflict(f"{doing}: another writer's row is in the way ({cause})") from taken
+    except (SQLAlchemyError, psycopg.Error, OSError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         raise StoreUnavailable(f"{doing}: {cause}") from error
