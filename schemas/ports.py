@@ -73,6 +73,10 @@ class Runtime(Protocol):
         """Batches of committed events from now on, for live pages. A slow reader loses batches, never blocks."""
         ...
 
+    async def caught_up(self) -> None:
+        """Wait until the read models show all that was committed before the call (at most two seconds)."""
+        ...
+
     def dispositions(self) -> Mapping[str, Mapping[Disposition, int]]:
         """Alerts received since the beginning, by source and disposition, including what is not yet rolled up."""
         ...

@@ -1,0 +1,86 @@
+"""Followers of the log: the read models first, then live pages, both behind the commit and never before it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+
+import structlog
+
+from engine.runtime.metrics import RuntimeMetrics
+from schemas.errors import StoreUnavailable
+from schemas.events import LoggedEvent
+
+SUBSCRIBER_BATCHES = 256
+"""Batches kept for a slow live page; beyond it the oldest is dropped (the page reads the database anyway)."""
+CATCH_UP_WAIT_S = 2.0
+RETRY_S = 0.5
+
+log = structlog.get_logger(__name__)
+
+Subscription = asyncio.Queue[Sequence[LoggedEvent]]
+
+
+class Followers:
+    """Runs `follow` in a thread whenever events were committed, then hands them to the subscribers."""
+
+    def __init__(self, follow: Callable[[], object], metrics: RuntimeMetrics) -> None:
+        self._follow, self._metrics = follow, metrics
+        self._committed: list[LoggedEvent] = []
+        self._wake = asyncio.Event()
+        self._wake.set()  # once at the start, for what an earlier process left behind
+        self._behind = asyncio.Condition()
+        self._done = 0
+        self._wanted = 0
+        self._subscriptions: set[Subscription] = set()
+
+    def committed(self, events: Sequence[LoggedEvent]) -> None:
+        """These events are in the log now."""
+        self._committed.extend(events)
+        self._wanted += len(events)
+        self._metrics.projection_lag.set(self._wanted - self._done)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Follow for ever."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self._step()
+
+    async def _step(self) -> None:
+        batch, self._committed = self._committed, []
+        while True:
+            try:
+                await asyncio.to_thread(self._follow)
+                break
+            except StoreUnavailable as refused:
+                log.warning("read_models_wait", problem=str(refused))
+                await asyncio.sleep(RETRY_S)
+        async with self._behind:
+            self._done += len(batch)
+            self._behind.notify_all()
+        self._metrics.projection_lag.set(self._wanted - self._done)
+        if batch:
+            for subscription in self._subscriptions:
+                if subscription.full():
+                    subscription.get_nowait()
+                subscription.put_nowait(batch)
+
+    async def caught_up(self) -> None:
+        """Wait until everything committed before the call has been followed, two seconds at most."""
+        wanted = self._wanted
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CATCH_UP_WAIT_S), self._behind:
+                await self._behind.wait_for(lambda: self._done >= wanted)
+
+    async def subscribe(self) -> AsyncIterator[Sequence[LoggedEvent]]:
+        """Batches of followed events from now on."""
+        subscription: Subscription = asyncio.Queue(SUBSCRIBER_BATCHES)
+        self._subscriptions.add(subscription)
+        try:
+            while True:
+                yield await subscription.get()
+        finally:
+            self._subscriptions.discard(subscription)

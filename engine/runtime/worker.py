@@ -1,0 +1,180 @@
+"""The worker: judges what arrived and commits it, batch by batch. The only one that touches the core.
+
+Inputs that arrive while a commit is under way are judged together and committed by the next one (group commit):
+one fsync a batch, and every caller is answered only after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+
+import msgspec
+import structlog
+
+from engine.core import Decision
+from engine.runtime.clock import Clock
+from engine.runtime.judge import Judge
+from engine.runtime.metrics import RuntimeMetrics
+from engine.store import Entry, Store
+from schemas import records as r
+from schemas.errors import ConcurrencyConflict, Overloaded, StoreUnavailable
+from schemas.events import LoggedEvent
+from schemas.ports import Outcome
+
+MAX_BATCH = 256
+"""Records judged and committed together at most; it bounds how long the loop is busy in one go."""
+ROLL_BACK_WAIT_S = 0.5
+"""Between attempts to read the store again after it refused a commit."""
+
+log = structlog.get_logger(__name__)
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How much may wait, and how often the state is kept."""
+
+    max_pending: int = 10_000
+    snapshot_every: int = 20_000
+
+
+class _Waiting(msgspec.Struct):
+    record: r.Record
+    answer: asyncio.Future[Outcome] | None
+
+
+class Worker:
+    """One queue, one judge, one writer thread. `publish` gets the events of each batch once they are durable."""
+
+    def __init__(
+        self, store: Store, judge: Judge, clock: Clock, limits: Limits, publish: Callable[[list[LoggedEvent]], None]
+    ) -> None:
+        self._store, self._judge, self._clock, self._limits, self._publish = store, judge, clock, limits, publish
+        self._inbox: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="tocsin-writer")
+        self._stopping = False
+        self._busy = False
+        self._since_snapshot = 0
+        self.metrics = RuntimeMetrics()
+
+    async def submit(self, record: r.Record) -> Outcome:
+        """Queue a record and wait until it is durable.
+
+        Raises Overloaded and StoreUnavailable (nothing was taken), CommandRejected (taken, but it changes nothing).
+        """
+        if self._stopping or self._inbox.qsize() >= self._limits.max_pending:
+            self.metrics.refused.labels("overloaded").inc()
+            raise Overloaded
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._inbox.put_nowait(_Waiting(record, answer))
+        return await answer
+
+    async def drain(self) -> None:
+        """Refuse what comes, and return when what was taken is answered."""
+        self._stopping = True
+        while self._busy or not self._inbox.empty():
+            await asyncio.sleep(0.005)
+
+    async def close(self) -> None:
+        """Keep the state for a quick start. Call it after `run` has ended."""
+        self._writer.shutdown(wait=True)
+        if not self._judge.is_committed:
+            return
+        try:
+            self._store.save_snapshot(self._judge.snapshot())
+        except StoreUnavailable as gone:
+            log.warning("snapshot_not_saved", problem=str(gone))
+
+    async def run(self) -> None:
+        """Work until cancelled. Returns by itself only when another writer has taken the database over."""
+        while True:
+            self._busy = False
+            batch = await self._gather()
+            self._busy = True
+            judged = [(waiting, *self._judge.judge(waiting.record)) for waiting in batch]
+            started = perf_counter()
+            try:
+                entries = [entry for _, entry, _ in judged]
+                await asyncio.get_running_loop().run_in_executor(self._writer, self._store.append, entries)
+            except StoreUnavailable as refused:
+                self.metrics.refused.labels("store").inc(len(batch))
+                await self._recover(batch, refused)
+                continue
+            except ConcurrencyConflict as lost:
+                log.error("writer_lost", problem=str(lost))
+                _refuse(batch, StoreUnavailable(str(lost)))
+                return
+            self._judge.committed()
+            self.metrics.commit_s.observe(perf_counter() - started)
+            self._answer(judged)
+            await self._keep_snapshot(len(batch))
+
+    async def _gather(self) -> list[_Waiting]:
+        """The inputs that wait now, at least one; a `Tick` first when a timer is due."""
+        batch: list[_Waiting] = []
+        while not batch:
+            due_ms = self._judge.core.next_due_ms()
+            wait_s = None if due_ms is None else (due_ms - self._clock.now_ms()) / 1000
+            if wait_s is not None and wait_s <= 0:
+                batch.append(_Waiting(r.Tick(self._clock.now_ms()), None))
+            elif self._inbox.empty():
+                try:
+                    async with asyncio.timeout(wait_s):
+                        batch.append(await self._inbox.get())
+                except TimeoutError:
+                    continue
+            else:
+                break
+        while len(batch) < MAX_BATCH and not self._inbox.empty():
+            batch.append(self._inbox.get_nowait())
+        self.metrics.pending.set(self._inbox.qsize())
+        return batch
+
+    async def _recover(self, batch: list[_Waiting], refused: StoreUnavailable) -> None:
+        """Nothing of the batch was taken: say so to its callers and go back to what the store has."""
+        log.error("commit_refused", problem=str(refused), records=len(batch))
+        _refuse(batch, refused)
+        while True:
+            try:
+                await asyncio.to_thread(self._judge.roll_back)
+                return
+            except StoreUnavailable as still:
+                log.warning("store_unavailable", problem=str(still))
+                while not self._inbox.empty():
+                    _refuse([self._inbox.get_nowait()], still)
+                await asyncio.sleep(ROLL_BACK_WAIT_S)
+
+    def _answer(self, judged: Sequence[tuple[_Waiting, Entry, Decision]]) -> None:
+        events: list[LoggedEvent] = []
+        self.metrics.batch_records.observe(len(judged))
+        for waiting, entry, decision in judged:
+            events.extend(entry.events)
+            self.metrics.records.labels(str(entry.record.__struct_config__.tag)).inc()
+            if waiting.answer is None or waiting.answer.done():
+                continue
+            if decision.rejected is not None:
+                waiting.answer.set_exception(decision.rejected)
+            else:
+                waiting.answer.set_result(Outcome(0, entry.offset, entry.events, decision.dispositions))
+        for logged in events:
+            self.metrics.events.labels(logged.type).inc()
+        if events:
+            self._publish(events)
+
+    async def _keep_snapshot(self, records: int) -> None:
+        self._since_snapshot += records
+        if self._since_snapshot < self._limits.snapshot_every:
+            return
+        self._since_snapshot = 0
+        snapshot = self._judge.snapshot()
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._writer, self._store.save_snapshot, snapshot)
+        except StoreUnavailable as refused:
+            log.warning("snapshot_not_saved", problem=str(refused))
+
+
+def _refuse(batch: Sequence[_Waiting], reason: StoreUnavailable) -> None:
+    for waiting in batch:
+        if waiting.answer is not None and not waiting.answer.done():
+            waiting.answer.set_exception(reason)
