@@ -1,1 +1,7 @@
-"""The command line: `tocsin …`."""
+"""The command line: `tocsin …`. Each module is one group of commands; they only translate."""
+
+from __future__ import annotations
+
+from engine.cli.application import app
+
+__all__ = ["app"]

@@ -1,0 +1,42 @@
+"""All commands, composed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from engine.cli import config, demo, doctor, explain, incidents, ingest, log, projections, serve, users
+from schemas.errors import TocsinError
+
+
+class _PlainErrors(TyperGroup):
+    """Every error of Tocsin's own tree is one clear line and exit code 1; wrong usage stays 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except TocsinError as error:
+            typer.echo(f"tocsin: {error}", err=True)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    name="tocsin",
+    cls=_PlainErrors,
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # locals may hold secrets
+    help="Many alerts in, few incidents out, every decision on the record. 警钟:告警变事件,决策可追溯。",
+)
+app.command("serve")(serve.serve)
+app.command("demo")(demo.demo)
+app.command("ingest")(ingest.ingest)
+app.command("explain")(explain.explain)
+app.command("doctor")(doctor.doctor)
+app.add_typer(log.app, name="log")
+app.add_typer(incidents.app, name="incidents")
+app.add_typer(config.app, name="config")
+app.add_typer(projections.app, name="projections")
+app.add_typer(users.app, name="users")

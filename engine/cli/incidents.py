@@ -1,0 +1,157 @@
+"""`tocsin incidents`: see and handle incidents on a running Tocsin."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from engine.cli.options import (
+    ConfigOption,
+    JsonOption,
+    TokenOption,
+    UrlOption,
+    clock,
+    print_json,
+    print_table,
+    settings_of,
+)
+from engine.cli.remote import Remote
+from schemas.commands import Acknowledge, AddNote, Assign, Close, IncidentCommand, Merge, Resolve
+from schemas.config import Settings
+
+app = typer.Typer(no_args_is_help=True, help="See and handle incidents on a running Tocsin. 事件。")
+
+Incident = Annotated[str, typer.Argument(help="as in INC-7")]
+
+
+class _Session:
+    """Where the commands of this group go, from the options that stand before the command."""
+
+    def __init__(self, settings: Settings, remote: Remote) -> None:
+        self.settings, self.remote = settings, remote
+
+
+@app.callback()
+def connect(ctx: typer.Context, url: UrlOption = None, token: TokenOption = None, config: ConfigOption = None) -> None:
+    """See and handle incidents on a running Tocsin. 事件。"""
+    settings = settings_of(config)
+    ctx.obj = _Session(settings, Remote.of(settings, url, token))
+
+
+@app.command("list")
+def list_incidents(
+    ctx: typer.Context,
+    state: Annotated[str | None, typer.Option(help="triggered, acknowledged, …; open is all that are not over")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """The newest incidents. 事件列表。"""
+    session = _session(ctx)
+    params: dict[str, str | int] = {"limit": limit} | ({"state": state} if state else {})
+    found = _rows(session.remote.get("/api/v1/incidents", **params))
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (one.get("incident"), one.get("priority"), one.get("state"), clock(one["opened_ms"], session.settings),
+         one.get("service"), one.get("assignee"), one.get("title"))
+        for one in found
+    ]  # fmt: skip
+    print_table(("incident", "priority", "state", "opened", "service", "owner", "title"), rows)
+
+
+@app.command()
+def show(ctx: typer.Context, incident: Incident, as_json: JsonOption = False) -> None:
+    """One incident: its facts and its timeline. 事件详情。"""
+    session = _session(ctx)
+    found = session.remote.get(f"/api/v1/incidents/{incident}")
+    if as_json:
+        print_json(found)
+        return
+    timeline = found.pop("timeline", [])
+    print_table(("", ""), [(key, _cell(key, value, session.settings)) for key, value in found.items()])
+    if timeline:
+        typer.echo()
+        columns = list(timeline[0])
+        print_table(columns, [[_cell(key, row.get(key), session.settings) for key in columns] for row in timeline])
+
+
+@app.command()
+def ack(ctx: typer.Context, incident: Incident) -> None:
+    """I have seen it and take care; the response clock stops. 响应。"""
+    _ask(ctx, Acknowledge(incident=incident))
+
+
+@app.command()
+def assign(ctx: typer.Context, incident: Incident, assignee: Annotated[str, typer.Argument(help="who")]) -> None:
+    """Make somebody the owner. 指派责任人。"""
+    _ask(ctx, Assign(incident=incident, assignee=assignee))
+
+
+@app.command()
+def note(ctx: typer.Context, incident: Incident, text: Annotated[str, typer.Argument(help="what to write")]) -> None:
+    """Write on the timeline. 备注。"""
+    _ask(ctx, AddNote(incident=incident, text=text))
+
+
+@app.command()
+def resolve(
+    ctx: typer.Context,
+    incident: Incident,
+    solution: Annotated[str, typer.Option(help="what was done")] = "",
+    cause_code: Annotated[str, typer.Option(help="the kind of cause")] = "",
+) -> None:
+    """It is over. 解决。"""
+    _ask(ctx, Resolve(incident=incident, solution=solution, cause_code=cause_code))
+
+
+@app.command()
+def close(ctx: typer.Context, incident: Incident, text: Annotated[str, typer.Option("--note")] = "") -> None:
+    """Nothing more is to be done. 关闭。"""
+    _ask(ctx, Close(incident=incident, note=text))
+
+
+@app.command()
+def merge(
+    ctx: typer.Context,
+    incident: Incident,
+    into: Annotated[str, typer.Argument(help="the incident that goes on")],
+    reason: Annotated[str, typer.Option()] = "",
+) -> None:
+    """The first is the same trouble as the second, and goes on there. 合并。"""
+    _ask(ctx, Merge(incident=incident, into=into, reason=reason))
+
+
+def _session(ctx: typer.Context) -> _Session:
+    session = ctx.find_object(_Session)
+    assert session is not None
+    return session
+
+
+def _ask(ctx: typer.Context, command: IncidentCommand) -> None:
+    """Send one command, and say what it has caused."""
+    answer = _session(ctx).remote.post("/api/v1/commands", command.model_dump(mode="json"))
+    events = answer.get("events", []) if isinstance(answer, dict) else []
+    if not events:
+        typer.echo(f"{command.incident}: already so")
+    for event in events:
+        typer.echo(f"{command.incident}: {_type_of(event)}")
+
+
+def _type_of(event: dict[str, Any]) -> str:
+    data = event.get("data")
+    return str(event.get("type") or (data.get("type") if isinstance(data, dict) else "") or "changed")
+
+
+def _rows(answer: Any) -> list[dict[str, Any]]:
+    """The list in an answer that is one or carries one."""
+    if isinstance(answer, dict):
+        answer = answer.get("incidents", answer.get("items", []))
+    return list(answer)
+
+
+def _cell(key: str, value: Any, settings: Settings) -> str:
+    if key.endswith("_ms") and isinstance(value, int) and value > 1_000_000_000_000:
+        return clock(value, settings)
+    return "" if value is None else str(value)

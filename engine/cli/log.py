@@ -1,0 +1,123 @@
+"""`tocsin log`: read, prove and export the log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import msgspec
+import typer
+
+from engine.cli.options import ConfigOption, JsonOption, clock, reading, settings_of
+from engine.store import Store
+from engine.store.verify import verify_log
+from schemas.config import Settings
+from schemas.events import LoggedEvent, encode_data
+
+app = typer.Typer(no_args_is_help=True, help="Read, prove and export the log. 日志:查看、校验、导出。")
+
+FOLLOW_S = 0.5
+CHUNK = 1000
+
+
+@app.command()
+def tail(
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="how many events back")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on as events come")] = False,
+    subject: Annotated[str | None, typer.Option(help="only about this, incident/INC-7 for example")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The newest events, oldest first; as JSON, one event a line. 最近的事件。"""
+    settings = settings_of(config)
+    store = reading(settings)
+    try:
+        seen = store.position().next_seq - 1
+        first = (
+            store.log_of(subject, limit=1_000_000)[-lines:] if subject else store.log(after=seen - lines, limit=lines)
+        )
+        for event in first if lines else ():
+            _show(event, settings, as_json=as_json)
+        while follow:
+            time.sleep(FOLLOW_S)
+            for event in events_after(store, seen):
+                seen = event.seq
+                if subject in (None, event.event.subject):
+                    _show(event, settings, as_json=as_json)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        store.close()
+
+
+@app.command()
+def verify(config: ConfigOption = None) -> None:
+    """Recompute the hash chain from the first event to the last: exit code 1 if the past was altered. 校验哈希链。"""
+    store = reading(settings_of(config))
+    try:
+        report = verify_log(store)
+    finally:
+        store.close()
+    if report.fault:
+        typer.echo(f"tocsin: the log does not hold: {report.fault} ({report.events} events before it hold)", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"{report.events} events hold; head {report.head}")
+
+
+@app.command()
+def export(
+    file: Annotated[Path | None, typer.Argument(help="where to (default: standard output)")] = None,
+    after: Annotated[int, typer.Option(help="only events behind this sequence number")] = -1,
+    config: ConfigOption = None,
+) -> None:
+    """Every event as one JSON object a line, with its hash, for other tools and for archives. 导出。"""
+    store = reading(settings_of(config))
+    try:
+        if file is None:
+            _export(store, after, sys.stdout.buffer)
+        else:
+            with file.open("wb") as out:
+                typer.echo(f"{_export(store, after, out)} events written to {file}", err=True)
+    finally:
+        store.close()
+
+
+def events_after(store: Store, after: int) -> Iterator[LoggedEvent]:
+    """All events behind seq `after`, read in chunks, up to the present head."""
+    while chunk := store.log(after=after, limit=CHUNK):
+        yield from chunk
+        after = chunk[-1].seq
+
+
+def plain(event: LoggedEvent) -> dict[str, Any]:
+    """An event as JSON shows it: its identity, who, when, what about, its data, and its hash in hex."""
+    return {
+        "seq": event.seq,
+        "id": event.id,
+        "at_ms": event.event.at_ms,
+        "actor": event.event.actor,
+        "scope": event.event.scope,
+        "subject": event.event.subject,
+        "version": event.version,
+        "data": msgspec.Raw(encode_data(event.event.data)),
+        "hash": event.hash.hex(),
+    }
+
+
+def _export(store: Store, after: int, out: BinaryIO) -> int:
+    count = 0
+    for event in events_after(store, after):
+        out.write(msgspec.json.encode(plain(event)) + b"\n")
+        count += 1
+    return count
+
+
+def _show(event: LoggedEvent, settings: Settings, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(msgspec.json.encode(plain(event)).decode())
+        return
+    at = clock(event.event.at_ms, settings)
+    typer.echo(f"{event.seq:>6}  {at}  {event.type:<24} {event.event.subject:<18} {event.event.actor}")
