@@ -106,19 +106,28 @@ class AppriseNotifier:
         service.socket_read_timeout = self._timeout_s + GRACE_S  # silence then shows as TIMEOUT, not as FAILURE
         if service.overflow_mode is OverflowMode.UPSTREAM:
             service.overflow_mode = OverflowMode.TRUNCATE
+        service.logger = _private_logger()
         caller: Any = Apprise()
         caller.add(service)
-        with caller.notify(
+        result: Any = caller.notify(
             body=payload.body,
             title=payload.title,
             notify_type=NotifyType(payload.kind),
             timeout=self._timeout_s,
             log_level=logging.DEBUG,
-        ) as result:
+        )
+        with result:
             return _judge(result, service)
 
 
-def _schemas(service: NotifyBase) -> set[str]:
+def _private_logger() -> logging.Logger:
+    """A logger for one attempt: its debug lines say what Apprise's answer does not, and reach no log of ours."""
+    private = logging.Logger("apprise.attempt", logging.DEBUG)
+    private.addHandler(logging.NullHandler())
+    return private
+
+
+def _schemas(service: Any) -> set[str]:
     """Every scheme of the plugin that Apprise chose, whatever the URL was written like."""
     named = (service.secure_protocol, service.protocol)
     return {schema for one in named if one for schema in ((one,) if isinstance(one, str) else one)}

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlencode
@@ -33,11 +34,12 @@ RETRY_AFTER_MAX_S = 3600
 
 _THROTTLED = {"130101", "660026", "1111"}
 _HINTS = (
-    ("keyword", "the robot demands a keyword that the message lacks: use signing, or add 'tocsin' to its keywords"),
-    ("sign", "the signature does not match: check the channel's secret"),
-    ("timestamp", "the clock is more than an hour off"),
-    ("ip", "this server's address is not on the robot's list"),
+    (r"keyword|关键词", "the robot demands a keyword that the message lacks: use signing, or allow the word INC-"),
+    (r"\bsign|签名", "the signature does not match: check the channel's secret"),
+    (r"timestamp|时间戳", "the clock is more than an hour off"),
+    (r"\bip\b|whitelist|白名单", "this server's address is not on the robot's list"),
 )
+"""What the vendor's words on a 310000 mean; the first that matches."""
 _FINAL = {
     "300001": "the access token is wrong",
     "300005": "the access token does not exist",
@@ -119,7 +121,10 @@ def judge(status: int, raw: bytes, *, retry_after: str = "", now_s: float = 0.0)
     if code in _THROTTLED:
         raise DeliveryError(f"throttled: {said}", vendor_code=code, retry_after_s=THROTTLE_S)
     if code == "310000":
-        hint = next((hint for mark, hint in _HINTS if mark in said.lower()), "keyword, signature or address refused")
+        hint = next(
+            (hint for mark, hint in _HINTS if re.search(mark, said, re.IGNORECASE)),
+            "keyword, signature or address refused",
+        )
         raise DeliveryError(f"{hint} ({said})", permanent=True, vendor_code=code)
     if code in _FINAL:
         raise DeliveryError(f"{_FINAL[code]} ({said})", permanent=True, vendor_code=code)
