@@ -8,8 +8,9 @@ there, each with a `_file` twin; they are never journalled, and `SecretStr` keep
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -170,6 +171,9 @@ class Rules(_Section):
 class _WithSecrets(_Section):
     """A section in which each secret may also be given as `<name>_file`, a path to read it from."""
 
+    required_secrets: ClassVar[tuple[str, ...]] = ()
+    """Secrets without which the section is of no use."""
+
     @model_validator(mode="before")
     @classmethod
     def _read_secret_files(cls, given: object) -> object:
@@ -180,6 +184,13 @@ class _WithSecrets(_Section):
                     raise ValueError(f"give {key[:-5]} or {key}, not both")
         return given
 
+    @model_validator(mode="after")
+    def _required_secrets_are_given(self) -> Self:
+        for name in self.required_secrets:
+            if not getattr(self, name) and not getattr(self, f"{name}_file"):
+                raise ValueError(f"{name}: is required, or {name}_file")
+        return self
+
 
 class Server(_Section):
     """Where the web server listens. Anything but a loopback address needs `behind_tls_proxy`."""
@@ -189,6 +200,22 @@ class Server(_Section):
     behind_tls_proxy: bool = False
     max_body_bytes: Annotated[int, Field(ge=1024)] = 5 * 1024 * 1024
     session_hours: Annotated[int, Field(ge=1, le=720)] = 12
+
+    @model_validator(mode="after")
+    def _open_only_behind_tls(self) -> Self:
+        if not self.behind_tls_proxy and not _is_loopback(self.host):
+            raise ValueError(
+                f"host: {self.host!r} can be reached from other machines: put a proxy that speaks TLS in front and "
+                "set behind_tls_proxy: true, or listen on 127.0.0.1"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Store(_WithSecrets):
@@ -229,6 +256,7 @@ class EmailChannel(_WithSecrets):
 class DingTalkChannel(_WithSecrets):
     """A DingTalk robot. `base_url` is for private clouds and tests."""
 
+    required_secrets: ClassVar[tuple[str, ...]] = ("token",)
     type: Literal["dingtalk"] = "dingtalk"
     token: SecretStr | None = None
     token_file: Path | None = None
@@ -242,6 +270,7 @@ class DingTalkChannel(_WithSecrets):
 class AppriseChannel(_WithSecrets):
     """Any Apprise URL: the long tail. Its success is what Apprise says it is."""
 
+    required_secrets: ClassVar[tuple[str, ...]] = ("url",)
     type: Literal["apprise"] = "apprise"
     url: SecretStr | None = None
     url_file: Path | None = None
