@@ -65,6 +65,7 @@ class Outbox:
         """Deliver whatever falls due, for ever. What waits, waits in the lanes; a crash loses none of it.
 
         Cancelled in the middle of an attempt, it leaves that attempt unreported: after a restart it counts as unknown.
+        Raises an ExceptionGroup with whatever ended the engine's stream of pending deliveries.
         """
         lanes: dict[str, asyncio.Queue[PendingDelivery | None]] = {}
         async with asyncio.TaskGroup() as group:

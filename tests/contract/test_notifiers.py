@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from email.message import EmailMessage
 from typing import Any, Literal, NamedTuple
@@ -185,7 +186,9 @@ async def test_hostile_names_stay_text(rig: Rig) -> None:
     if isinstance(message, EmailMessage):
         assert "{{ 7*7 }}" in message["Subject"]
         assert not {"Bcc", "X"} & set(message.keys())
-        assert "<script>" not in message.get_body(("html",)).get_content()
+        html = message.get_body(("html",))
+        assert isinstance(html, EmailMessage)
+        assert "<script>" not in html.get_content()
     else:
         assert "{{ 7*7 }}" in repr(message)
 
@@ -254,6 +257,41 @@ async def test_dingtalk_with_a_wrong_credential_is_refused_for_good(changes: dic
         became, evidence = await outcome(notifier.deliver(notifier.render(notice()), delivery="INC-7.1"))
     assert became == "failed", evidence
     assert peer.messages == []
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("slow", "ok"), ("html", "retry"), ("redirect", "failed")])
+@pytest.mark.parametrize("name", ["dingtalk", "dingtalk plugin"])
+async def test_what_stands_between_us_and_the_vendor(name: str, mode: str, expected: Outcome) -> None:
+    """Slowness is waited out; a sign-in page is no success though it says 200; a redirect is not followed."""
+    async with RIGS[name]() as rig:
+        rig.peer.mode = mode
+        became, evidence = await outcome(rig.notifier.deliver(rig.notifier.render(notice()), delivery="INC-7.1"))
+    assert became == expected, evidence
+    assert len(rig.peer.bodies) == 1
+
+
+async def test_apprise_passes_title_and_text_on() -> None:
+    """What was rendered arrives as it was, with Apprise's kind for its colour."""
+    async with apprise_json() as rig:
+        payload = rig.notifier.render(notice())
+        await rig.notifier.deliver(payload, delivery="INC-7.1")
+    sent = json.loads(rig.peer.messages[0])
+    assert (sent["title"], sent["message"].strip(), sent["type"]) == (payload.title, payload.body, "failure")
+
+
+@pytest.mark.parametrize(("password", "expected"), [("right-password", "ok"), ("wrong-password", "failed")])
+async def test_email_signs_in(password: str, expected: Outcome) -> None:
+    """The server's verdict on the password decides, and the password is not in the reason."""
+    async with SmtpPeer(credentials=("tocsin", "right-password")) as peer:
+        channel = EmailChannel(
+            host="127.0.0.1", port=peer.port, sender="t@ops.test", to=("a@ops.test",), timeout_s=2,
+            username="tocsin", password=SecretStr(password),
+        )  # fmt: skip
+        notifier = build("mail", channel)
+        became, evidence = await outcome(notifier.deliver(notifier.render(notice()), delivery="INC-7.1"))
+    assert became == expected, evidence
+    assert len(peer.messages) == (expected == "ok")
+    assert "password" not in repr(evidence)
 
 
 async def test_dingtalk_peer_enforces_keyword_and_rate() -> None:

@@ -8,7 +8,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any, Literal, Self
 
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 Mode = Literal["accept", "451", "550", "cut", "hang", "421"]
 """cut: the message is read, then the connection drops unanswered. hang: it is read and never answered."""
@@ -18,10 +18,11 @@ class SmtpPeer:
     """`async with SmtpPeer() as peer:` listens on a free port of 127.0.0.1 (`peer.port`).
 
     `script` holds what to do with the next messages, then `mode` applies. `refused` maps recipients to an answer.
+    With `credentials` (name, password) it takes mail only from who signs in; there is no TLS.
     """
 
-    def __init__(self, mode: Mode = "accept", *, port: int = 0) -> None:
-        self.mode, self.port = mode, port
+    def __init__(self, mode: Mode = "accept", *, port: int = 0, credentials: tuple[str, str] | None = None) -> None:
+        self.mode, self.port, self.credentials = mode, port, credentials
         self.script: deque[Mode] = deque()
         self.refused: dict[str, str] = {}
         self.messages: list[EmailMessage] = []
@@ -43,9 +44,23 @@ class SmtpPeer:
         await self._server.wait_closed()
 
     def _session(self) -> SMTP:
-        session = SMTP(self, hostname="peer.test", ident="test peer", loop=asyncio.get_running_loop())
+        session = SMTP(
+            self,
+            hostname="peer.test",
+            ident="test peer",
+            loop=asyncio.get_running_loop(),
+            auth_require_tls=False,
+            auth_required=self.credentials is not None,
+            authenticator=self._authenticate,
+        )
         self._sessions.add(session)
         return session
+
+    def _authenticate(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
+    ) -> AuthResult:
+        offered = (data.login.decode(), data.password.decode())
+        return AuthResult(success=offered == self.credentials, handled=False)
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, to: str, options: list[str]) -> str:
         """Take the recipient, unless `refused` says otherwise."""

@@ -69,7 +69,8 @@ class Naps:
     """A clock and the sleep that moves it, so that no test waits."""
 
     def __init__(self) -> None:
-        self.now_s, self.taken = 0.0, []
+        self.now_s = 0.0
+        self.taken: list[float] = []
 
     def clock(self) -> float:
         return self.now_s

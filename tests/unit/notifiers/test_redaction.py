@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -73,8 +74,8 @@ def test_apprise_urls_that_lie_or_lead_nowhere_are_refused(url: str, told: str) 
     [
         EmailChannel(host="h", sender="a@x.test\r\nBcc: b@x.test", to=("c@x.test",)),
         EmailChannel(host="h", sender="a@x.test", to=("Li <c@x.test>",)),
-        DingTalkChannel(),
-        AppriseChannel(),
+        DingTalkChannel(token_file=Path("unread")),
+        AppriseChannel(url_file=Path("unread")),
     ],
 )
 def test_channels_that_cannot_work_are_refused_at_start(
