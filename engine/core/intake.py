@@ -295,7 +295,7 @@ class _Batch:
         step = self._step
         incident = step.state.incidents[incident_id]
         worst_state, worst = min(newcomers, key=lambda pair: triage.urgency_of(pair[0].severity))
-        worse = triage.urgency_of(worst_state.severity) < incident.urgency
+        worse = triage.urgency_of(worst_state.severity) < triage.urgency_of(incident.severity)
         if incident.judged_by_hand and not worse:
             return
         urgency = min(incident.urgency, triage.urgency_of(worst_state.severity))
