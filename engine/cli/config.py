@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from engine.cli.options import DEFAULT_FILE, ConfigOption, settings_of
-from engine.config import dump
+from engine.cli.options import ConfigOption, settings_of
+from engine.config import DEFAULT_FILE, dump
 
 app = typer.Typer(no_args_is_help=True, help="Check and show the settings. 配置。")
 

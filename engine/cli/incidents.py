@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -43,19 +44,19 @@ def connect(ctx: typer.Context, url: UrlOption = None, token: TokenOption = None
 def list_incidents(
     ctx: typer.Context,
     state: Annotated[str | None, typer.Option(help="triggered, acknowledged, …; open is all that are not over")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """The newest incidents. 事件列表。"""
     session = _session(ctx)
     params: dict[str, str | int] = {"limit": limit} | ({"state": state} if state else {})
-    found = _rows(session.remote.get("/api/v1/incidents", **params))
+    found = session.remote.get("/api/v1/incidents", **params)["incidents"]
     if as_json:
         print_json(found)
         return
     rows = [
-        (one.get("incident"), one.get("priority"), one.get("state"), clock(one["opened_ms"], session.settings),
-         one.get("service"), one.get("assignee"), one.get("title"))
+        (one["incident"], one["priority"], one["state"], clock(one["opened_ms"], session.settings),
+         one["service"], one["assignee"], one["title"])
         for one in found
     ]  # fmt: skip
     print_table(("incident", "priority", "state", "opened", "service", "owner", "title"), rows)
@@ -65,16 +66,16 @@ def list_incidents(
 def show(ctx: typer.Context, incident: Incident, as_json: JsonOption = False) -> None:
     """One incident: its facts and its timeline. 事件详情。"""
     session = _session(ctx)
-    found = session.remote.get(f"/api/v1/incidents/{incident}")
+    found = session.remote.get(f"/api/v1/incidents/{quote(incident, safe='')}")
     if as_json:
         print_json(found)
         return
-    timeline = found.pop("timeline", [])
-    print_table(("", ""), [(key, _cell(key, value, session.settings)) for key, value in found.items()])
-    if timeline:
-        typer.echo()
-        columns = list(timeline[0])
-        print_table(columns, [[_cell(key, row.get(key), session.settings) for key in columns] for row in timeline])
+    facts = found["incident"]
+    print_table(("", ""), [(key, _cell(key, value, session.settings)) for key, value in facts.items() if value])
+    typer.echo()
+    entries = found["timeline"][::-1]
+    rows = [(clock(one["at_ms"], session.settings), one["type"], one["actor"], one["event_id"]) for one in entries]
+    print_table(("at", "what", "who", "event"), rows)
 
 
 @app.command()
@@ -131,24 +132,11 @@ def _session(ctx: typer.Context) -> _Session:
 
 def _ask(ctx: typer.Context, command: IncidentCommand) -> None:
     """Send one command, and say what it has caused."""
-    answer = _session(ctx).remote.post("/api/v1/commands", command.model_dump(mode="json"))
-    events = answer.get("events", []) if isinstance(answer, dict) else []
+    events = _session(ctx).remote.post("/api/v1/commands", command.model_dump(mode="json"))["events"]
     if not events:
         typer.echo(f"{command.incident}: already so")
     for event in events:
-        typer.echo(f"{command.incident}: {_type_of(event)}")
-
-
-def _type_of(event: dict[str, Any]) -> str:
-    data = event.get("data")
-    return str(event.get("type") or (data.get("type") if isinstance(data, dict) else "") or "changed")
-
-
-def _rows(answer: Any) -> list[dict[str, Any]]:
-    """The list in an answer that is one or carries one."""
-    if isinstance(answer, dict):
-        answer = answer.get("incidents", answer.get("items", []))
-    return list(answer)
+        typer.echo(f"{event['id']}  {event['subject']}: {event['type']}")
 
 
 def _cell(key: str, value: Any, settings: Settings) -> str:

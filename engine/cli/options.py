@@ -18,7 +18,6 @@ from engine.config import load
 from engine.store import Store
 from schemas.config import Settings
 
-DEFAULT_FILE = Path("tocsin.yaml")
 TOKEN_FILE = Path("~/.config/tocsin/token")
 
 ConfigOption = Annotated[
@@ -37,8 +36,7 @@ TokenOption = Annotated[
 
 def settings_of(config: Path | None) -> Settings:
     """The settings of a file, of ./tocsin.yaml, or else the defaults. Raises ConfigError."""
-    file = config or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
-    return load(file) if file else Settings()
+    return load(config)
 
 
 def reading(settings: Settings) -> Store:
