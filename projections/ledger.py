@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, String, Table, func, select
 
-from projections.projection import PlainText, Projection
+from projections.projection import PlainText, Projection, plain
 from projections.rows import MAX_KEY, Rows
 from schemas import events as e
 
@@ -52,7 +52,7 @@ class LedgerProjection(Projection):
             totals.put({"partition": logged.partition, "received": received, "position": logged.seq})
             for source, dispositions in data.by_source.items():
                 for disposition, count in dispositions.items():
-                    key = (source[:MAX_KEY].replace("\0", "\ufffd"), disposition)
+                    key = (plain(source[:MAX_KEY]), disposition)
                     counted[key] = counted.get(key, 0) + count
         totals.save(tx)
         entries = Rows(tx, ledger_table, counted)

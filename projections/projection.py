@@ -15,15 +15,20 @@ NOWHERE = -1
 """The position of a projection that has read nothing: events are numbered from 0."""
 
 
-class PlainText(TypeDecorator[str]):
+def plain(text: str) -> str:
     """Text as every database takes it: PostgreSQL refuses the character NUL, which JSON may carry."""
+    return text.replace("\0", "\ufffd")
+
+
+class PlainText(TypeDecorator[str]):
+    """A column of `plain` text."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """The value with each NUL shown as U+FFFD."""
-        return value.replace("\0", "\ufffd") if value else value
+        return plain(value) if value else value
 
 
 class Projection(Protocol):

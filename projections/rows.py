@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Column, Connection, Select, Table, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
-from projections.projection import Row
+from projections.projection import PlainText, Row, plain
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
@@ -19,6 +20,26 @@ CHUNK = 500
 
 MAX_KEY = 200
 """Characters of a free text that serves as a key: PostgreSQL's index entries end at 2,704 bytes."""
+
+
+class _Upsert:
+    """A compiled upsert of one table for SQLite, run with plain tuples: half the cost of a statement with rows."""
+
+    def __init__(self, table: Table) -> None:
+        names = [column.name for column in table.columns]
+        self.sql = str(_upsert_statement(table, "sqlite").compile(dialect=sqlite.dialect()))
+        self.values = itemgetter(*names)
+        self.texts = [place for place, column in enumerate(table.columns) if isinstance(column.type, PlainText)]
+
+    def cells(self, row: Row) -> tuple[Any, ...]:
+        """The row in the order of the columns, its texts as `PlainText` would store them."""
+        cells: tuple[Any, ...] = self.values(row)
+        if any(cells[place] and "\0" in cells[place] for place in self.texts):
+            cells = tuple(plain(cell) if place in self.texts else cell for place, cell in enumerate(cells))
+        return cells
+
+
+_sqlite_upsert = functools.cache(_Upsert)
 
 
 @functools.cache
@@ -32,8 +53,13 @@ def _upsert_statement(table: Table, dialect: str) -> sqlite.Insert | postgresql.
 
 
 def upsert(tx: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert whole rows; one that is there already, by primary key, is overwritten."""
-    if rows:
+    """Insert whole rows; one that is there already, by primary key, is overwritten. No key may come twice."""
+    if not rows:
+        return
+    if tx.dialect.name == "sqlite":
+        compiled = _sqlite_upsert(table)
+        tx.exec_driver_sql(compiled.sql, [compiled.cells(row) for row in rows])
+    else:
         tx.execute(_upsert_statement(table, tx.dialect.name), rows)
 
 

@@ -59,7 +59,7 @@ class TimelineProjection(Projection):
         entries = []
         for logged in events:
             incident = _incident(logged.event.data, deliveries)
-            if incident:
+            if incident != "":
                 entries.append(_entry(logged, incident))
         deliveries.save(tx)
         upsert(tx, timeline_table, entries)

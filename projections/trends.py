@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, Connection, MetaData, String, Table, func, literal, select
 
-from projections.projection import PlainText, Projection, Row
+from projections.projection import PlainText, Projection, Row, plain
 from projections.rows import MAX_KEY, Rows
 from schemas import events as e
 
@@ -99,8 +99,10 @@ class TrendProjection(Projection):
 def _judged(incident: Row | None, data: Any, at_ms: int) -> tuple[Row, Counts]:
     """The incident after an event, and what the event adds to its day."""
     if isinstance(data, e.IncidentOpened):
+        if incident is not None:
+            raise ValueError(f"{data.incident} is opened twice")
         fresh = {"since_ms": at_ms, "acknowledged": False, "resolved": False}
-        named = {"incident": data.incident, "service": data.service[:MAX_KEY].replace("\0", "\ufffd")}
+        named = {"incident": data.incident, "service": plain(data.service[:MAX_KEY])}
         return {**named, "severity": data.severity, "priority": data.priority, **fresh}, {"opened": 1}
     if incident is None:
         raise LookupError(f"{data.incident} has no beginning")
