@@ -12,13 +12,16 @@ from urllib.parse import quote
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from engine.store.tables import METADATA
 from schemas.errors import ConcurrencyConflict, ConfigError, StoreUnavailable
 
-BUSY_TIMEOUT_MS = 10_000
+BUSY_TIMEOUT_S = 10
 """How long SQLite waits for another process's write before it gives up."""
 CONNECT_TIMEOUT_S = 10
+POOL = 16
+"""Connections that are kept; as many again under load, and then readers wait."""
 LOCK_KEY = int.from_bytes(b"tocsin\x00\x01")
 """PostgreSQL advisory lock of the one writer; advisory locks are counted per database."""
 SCHEMA_LOCK_KEY = LOCK_KEY + 1
@@ -59,7 +62,7 @@ def open_engine(url: URL, *, read_only: bool) -> Engine:
         return _sqlite_engine(url, read_only)
     options = "-c default_transaction_read_only=on" if read_only else ""
     arguments = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "tocsin", "options": options}
-    return create_engine(url, pool_pre_ping=True, connect_args=arguments)
+    return create_engine(url, pool_pre_ping=True, pool_size=POOL, max_overflow=POOL, connect_args=arguments)
 
 
 def _sqlite_engine(url: URL, read_only: bool) -> Engine:
@@ -72,7 +75,9 @@ def _sqlite_engine(url: URL, read_only: bool) -> Engine:
         database=f"file:{quote(str(path.absolute()))}",
         query={**url.query, "uri": "true", "mode": "rw" if read_only else "rwc"},
     )
-    engine = create_engine(target, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    # A pooled connection is used by one thread at a time, but not always by the one that opened it.
+    arguments = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+    engine = create_engine(target, pool_size=POOL, max_overflow=POOL, connect_args=arguments)
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: Any, _: Any) -> None:
@@ -101,6 +106,8 @@ def make_durable(connection: Connection, durable: bool = True) -> None:
 
 def create_tables(engine: Engine) -> None:
     """Make what is missing; two processes that start at once do not get in each other's way."""
+    if not _missing_tables(engine):
+        return  # without taking the write lock from a running writer
     with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SCHEMA_LOCK_KEY})
@@ -109,15 +116,19 @@ def create_tables(engine: Engine) -> None:
 
 def check_tables(engine: Engine) -> None:
     """Raises StoreUnavailable where a table of the store is missing."""
-    missing = set(METADATA.tables) - set(inspect(engine).get_table_names())
+    missing = _missing_tables(engine)
     if missing:
         raise StoreUnavailable(f"no journal and log here yet: {engine.url!r} lacks {', '.join(sorted(missing))}")
+
+
+def _missing_tables(engine: Engine) -> set[str]:
+    return set(METADATA.tables) - set(inspect(engine).get_table_names())
 
 
 def is_outage(error: SQLAlchemyError) -> bool:
     """Whether the database or its disk failed, and not the statement."""
     if not isinstance(error, DBAPIError):
-        return False
+        return isinstance(error, PoolExhausted)
     if error.connection_invalidated:
         return True
     cause = error.orig

@@ -69,7 +69,7 @@ class Store:
         StoreUnavailable where the database does not answer.
         """
         parsed = database_url(url, password)
-        lock_file = LockFile(Path(parsed.database or "").absolute()) if parsed.drivername.startswith("sqlite") else None
+        lock_file = LockFile(Path(parsed.database or "").resolve()) if parsed.drivername.startswith("sqlite") else None
         with outages_named(f"open {parsed!r}"):
             engine = open_engine(parsed, read_only=read_only)
             try:

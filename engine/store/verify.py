@@ -57,9 +57,11 @@ def _extent(store: Store, partition: int) -> tuple[int, Position]:
 
 
 def _chunks(store: Store, partition: int, stop: int) -> Iterator[list[Row[Any]]]:
-    after = -1
+    after: int | None = None  # from the very lowest: a row below 0 is a forgery too
     while True:
-        query = select(EVENTS).where(EVENTS.c.partition == partition, EVENTS.c.seq > after, EVENTS.c.seq < stop)
+        query = select(EVENTS).where(EVENTS.c.partition == partition, EVENTS.c.seq < stop)
+        if after is not None:
+            query = query.where(EVENTS.c.seq > after)
         with outages_named("read the log"), store.engine.connect() as connection:
             rows = list(connection.execute(query.order_by(EVENTS.c.seq).limit(CHUNK)))
         if not rows:

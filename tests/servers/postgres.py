@@ -94,7 +94,9 @@ class Postgres:
         return self._url(name)
 
     def remove(self) -> None:
-        """Stop the server and remove its folder."""
+        """Stop the server, without the care that a folder would need that is kept, and remove its folder."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
