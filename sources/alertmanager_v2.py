@@ -14,7 +14,7 @@ import msgspec
 from schemas.alerts import Alert, Rejected
 from schemas.errors import InvalidPayload
 from schemas.wire.alertmanager import WireAlert
-from sources.items import body_of, each, moment, rejected
+from sources.items import body_of, each, however_deep_the_caller, moment, rejected
 from sources.label_sets import canonical_annotations, canonical_labels, without_nul
 
 _all = msgspec.json.Decoder(list[WireAlert])
@@ -22,11 +22,12 @@ _raw_items = msgspec.json.Decoder(list[msgspec.Raw])
 _one = msgspec.json.Decoder(WireAlert)
 
 
+@however_deep_the_caller
 def parse(body: bytes, at_ms: int) -> Sequence[Alert | Rejected]:
     """The alerts of one request, in order; raises InvalidPayload when the body is not a JSON array."""
     try:
         items = _all.decode(body)
-    except (ValueError, RecursionError):  # somewhere a bad item: find it, and keep the others
+    except ValueError:  # somewhere a bad item: find it, and keep the others
         raws = body_of(_raw_items, body)
         return each(raws, _one, lambda item: _alert(item, at_ms), "$")
     answers: list[Alert | Rejected] = []

@@ -14,7 +14,7 @@ import msgspec
 from schemas.alerts import Alert, Rejected
 from schemas.errors import InvalidPayload
 from schemas.wire.alertmanager import LooseWebhook, Webhook, WebhookAlert
-from sources.items import body_of, each, moment, rejected, stated_span
+from sources.items import body_of, each, however_deep_the_caller, moment, rejected, stated_span
 from sources.label_sets import canonical_annotations, canonical_labels, without_nul
 
 _all = msgspec.json.Decoder(Webhook)
@@ -23,11 +23,12 @@ _one = msgspec.json.Decoder(WebhookAlert)
 _count = msgspec.json.Decoder(int | None)
 
 
+@however_deep_the_caller
 def parse(body: bytes, at_ms: int) -> Sequence[Alert | Rejected]:
     """The alerts of one notification, in order, and a Rejected if it was cut; raises InvalidPayload for all else."""
     try:
         whole = _all.decode(body)
-    except (ValueError, RecursionError):  # somewhere a bad item: find it, and keep the others
+    except ValueError:  # somewhere a bad item: find it, and keep the others
         loose = body_of(_loose, body)
         answers = each(loose.alerts, _one, lambda item: _alert(item, at_ms), "$.alerts")
         return answers + _gap(loose.truncatedAlerts)
@@ -54,7 +55,7 @@ def _gap(truncated: msgspec.Raw) -> list[Alert | Rejected]:
         return []
     try:
         count = _count.decode(raw)
-    except (ValueError, RecursionError):
+    except ValueError:
         return [Rejected("$.truncatedAlerts", "expected a whole number")]
     if not count or count < 0:
         return []

@@ -27,7 +27,7 @@ import msgspec
 from schemas.alerts import Alert, Rejected
 from schemas.errors import InvalidPayload
 from schemas.wire.generic import GenericAlert
-from sources.items import body_of, decode, each, moment, rejected, stated_span
+from sources.items import body_of, decode, each, however_deep_the_caller, moment, rejected, stated_span
 from sources.label_sets import annotation_bytes, label_bytes, strings_of, without_nul
 
 _shape = msgspec.json.Decoder(list[msgspec.Raw] | GenericAlert)
@@ -37,6 +37,7 @@ _string = msgspec.json.Decoder(str)
 _other_scalar = msgspec.json.Decoder(int | float | bool)
 
 
+@however_deep_the_caller
 def parse(body: bytes, at_ms: int) -> Sequence[Alert | Rejected]:
     """The alerts of one object or array, in order; raises InvalidPayload when the body is neither."""
     shape = body_of(_shape, body)
@@ -84,6 +85,6 @@ def _scalar(raw: bytes, place: str) -> str:
         if raw.startswith(b'"'):
             return without_nul(_string.decode(raw))
         _other_scalar.decode(raw)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise InvalidPayload("expected a string, a number, true or false", place=place) from None
     return raw.decode()

@@ -98,6 +98,21 @@ def test_mutations_of_real_bodies(format: str, recorded: bytes, at: int, cut: in
     answers(format, recorded[:at] + put + recorded[at + cut :])
 
 
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("depth", [700, 900, 960, 1100])
+def test_the_answer_does_not_depend_on_the_callers_stack(format: str, depth: int) -> None:
+    """A deeply nested body is judged alike near the bottom of the stack and far up, so that a replay agrees."""
+    item = b'{"title":"x","labels":{"a":"b"},"more":' + b"[" * depth + b"]" * depth + b"}"
+    body = b'{"alerts":[' + item + b"]}" if format == "alertmanager_webhook" else b"[" + item + b"]"
+
+    def from_above(frames: int) -> list[Alert | Rejected] | None:
+        return from_above(frames - 1) if frames else answers(format, body)
+
+    low, high = from_above(0), from_above(500)
+    assert low == high
+    assert (low is None) == (depth > 1000)
+
+
 def _strict(value: Any) -> bytes:
     """JSON that every decoder takes: numbers beyond floats become null."""
     return json.dumps(_finite(value), ensure_ascii=False).encode("utf-8")
