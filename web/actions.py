@@ -1,0 +1,136 @@
+"""What people do on the console: each form is one command, answered by a redirect after it is on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from sqlalchemy import Engine, func, select
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from projections.projection import checkpoints
+from schemas.commands import COMMAND
+from schemas.errors import CommandRejected, Overloaded, StoreUnavailable
+from schemas.events import IncidentOpened, IncidentState
+from schemas.ports import Outcome
+from web.guard import OperatorForm, Viewer
+from web.signin import see_other
+from web.site import Site, site_of
+from web.texts import known
+
+router = APIRouter(include_in_schema=False)
+
+READ_BACK_S = 1.5
+"""So long a page waits for the read models to show what its own form just did; then it shows what there is."""
+
+_WORK = ("assign", "start_diagnosis", "mitigate", "resolve", "add_note")
+_RARE = ("set_priority", "merge", "mark_false_alarm")
+_AFTER = ("start_review", "close", "resolve", "add_note", "reopen")
+_LEGAL: dict[IncidentState, tuple[str, ...]] = {
+    "triggered": ("acknowledge", *_WORK, *_RARE),
+    "acknowledged": (*_WORK, *_RARE),
+    "assigned": (*_WORK, *_RARE),
+    "diagnosing": (*(action for action in _WORK if action != "start_diagnosis"), *_RARE),
+    "mitigated": ("resolve", "assign", "add_note", *_RARE),
+    "resolved": (*_AFTER, "merge", "mark_false_alarm"),
+    "in_review": _AFTER[1:],
+    "closed": ("reopen", "add_note"),
+    "merged": ("add_note",),
+    "false_alarm": ("reopen", "add_note"),
+}
+"""What a page offers in each state. The core decides; this only spares people a refusal."""
+
+_ACTIONS = frozenset(action for actions in _LEGAL.values() for action in actions)
+
+
+def legal_actions(state: IncidentState) -> tuple[str, ...]:
+    """The command types that make sense in a state, the likeliest first."""
+    return _LEGAL[state]
+
+
+@router.post("/incidents/{incident}/{action}")
+async def act(request: Request, session: OperatorForm, incident: str, action: str) -> Response:
+    """Run one command on one incident and show the incident again, with what came of it."""
+    if action not in _ACTIONS:
+        return site_of(request).view.page(request, "message.html", status=404, message="refused.not_found")
+    said = await run(request, f"user:{session.user.name}", {"type": action, "incident": incident})
+    if isinstance(said, Outcome):
+        said = {"said": "done" if said.events else "unchanged"}
+    return see_other(f"/incidents/{quote(incident, safe='')}?{urlencode(said)}")
+
+
+@router.get("/report")
+def report_page(request: Request, session: Viewer, refused: str = "") -> Response:
+    """The form to report trouble that no alert told of (人工上报)."""
+    reason = request.query_params.get("reason", "")[:300]
+    return site_of(request).view.page(request, "report.html", refused=refused, reason=reason)
+
+
+@router.post("/report")
+async def report(request: Request, session: OperatorForm) -> Response:
+    """Open an incident by hand and go to its page."""
+    came_of_it = await run(request, f"user:{session.user.name}", {"type": "report_incident"})
+    if isinstance(came_of_it, dict):
+        return see_other(f"/report?{urlencode(came_of_it)}")
+    opened = [logged.event.data for logged in came_of_it.events if isinstance(logged.event.data, IncidentOpened)]
+    return see_other(f"/incidents/{quote(opened[0].incident, safe='')}?said=done" if opened else "/")
+
+
+@router.post("/channels/{channel}/test")
+async def test_channel(request: Request, session: OperatorForm, channel: str) -> Response:
+    """Send a harmless message through one channel (R1.8)."""
+    came_of_it = await run(request, f"user:{session.user.name}", {"type": "test_channel", "channel": channel})
+    said = came_of_it if isinstance(came_of_it, dict) else {"said": "test_sent"}
+    return see_other(f"/channels?{urlencode(said)}")
+
+
+async def run(request: Request, actor: str, fixed: dict[str, str]) -> Outcome | dict[str, str]:
+    """Make a command of the form, ask the engine, and wait until the pages can show it.
+
+    Returns the outcome, or the query that tells the next page why not.
+    """
+    site = site_of(request)
+    form = await request.form()
+    fields = {
+        name: value for name, value in form.items() if isinstance(value, str) and name != "csrf" and value.strip()
+    }
+    try:
+        command = COMMAND.validate_python(fields | fixed, strict=False)
+        outcome = await site.runtime.command(command, actor=actor, command_id=str(uuid.uuid4()))
+    except ValidationError as invalid:
+        first = invalid.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"][1:])
+        return {"refused": "invalid", "reason": f"{place}: {first['msg']}"}
+    except CommandRejected as rejected:
+        if known(f"refused.{rejected.code}"):
+            return {"refused": rejected.code}
+        return {"refused": "rejected", "reason": rejected.reason[:300]}
+    except Overloaded:
+        return {"refused": "overloaded"}
+    except StoreUnavailable:
+        return {"refused": "unavailable"}
+    await read_back(site, outcome)
+    return outcome
+
+
+async def read_back(site: Site, outcome: Outcome) -> None:
+    """Wait, not for long, until the read models have gone past the events of `outcome`."""
+    if not outcome.events:
+        return
+    wanted = outcome.events[-1].seq
+    deadline = time.monotonic() + READ_BACK_S
+    while time.monotonic() < deadline:
+        if await run_in_threadpool(_slowest, site.engine, outcome.partition) >= wanted:
+            return
+        await asyncio.sleep(0.03)
+
+
+def _slowest(engine: Engine, partition: int) -> int:
+    going = (checkpoints.c.partition == partition, checkpoints.c.halted_reason.is_(None))
+    with engine.connect() as conn:
+        return int(conn.scalar(select(func.coalesce(func.min(checkpoints.c.position), -1)).where(*going)) or 0)

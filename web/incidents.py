@@ -1,0 +1,153 @@
+"""The incident list and the page of one incident. Both only read; what acts stands in `web.actions`."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from projections import deliveries, sla, tickets
+from projections.sla import ClockRow
+from projections.tickets import AlertRow, TicketFilter
+from schemas.events import IncidentState, Priority
+from web.actions import legal_actions
+from web.guard import Viewer
+from web.site import site_of
+from web.story import told
+
+router = APIRouter(include_in_schema=False)
+
+OPEN: tuple[IncidentState, ...] = ("triggered", "acknowledged", "assigned", "diagnosing", "mitigated")
+"""The states in which somebody still has to do something about the trouble itself."""
+PRIORITIES: tuple[Priority, ...] = get_args(Priority)
+PAGE_SIZE = 30
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the list is narrowed to, as it stands in the address."""
+
+    state: str = "open"
+    priority: str = ""
+    service: str = ""
+    q: str = ""
+
+    def address(self, **changes: object) -> str:
+        """The list's address with some of the filters changed."""
+        wanted = {"state": self.state, "priority": self.priority, "service": self.service, "q": self.q} | changes
+        given = {name: value for name, value in wanted.items() if value and (name, value) != ("state", "open")}
+        return "/?" + urlencode(given) if given else "/"
+
+    @property
+    def plain(self) -> bool:
+        """Whether this is the list as it first appears: everything that is open."""
+        return self == Filters()
+
+    def wanted(self) -> TicketFilter:
+        """The same as the tickets' own filter."""
+        wanted = TicketFilter(service=self.service.strip(), text=self.q.strip())
+        if self.state != "all":
+            wanted["states"] = OPEN
+        if self.priority in PRIORITIES:
+            wanted["priorities"] = tuple(name for name in PRIORITIES if name == self.priority)
+        return wanted
+
+
+Short = Annotated[str, Query(max_length=200)]
+
+
+@router.get("/")
+def incident_list(
+    request: Request,
+    session: Viewer,
+    state: Short = "open",
+    priority: Short = "",
+    service: Short = "",
+    q: Short = "",
+) -> Response:
+    """The incidents; for htmx only the rows."""
+    site = site_of(request)
+    filters = Filters("all" if state == "all" else "open", priority, service, q)
+    number = request.query_params.get("page", "1")
+    with site.engine.connect() as conn:
+        count = tickets.count_tickets(conn, **filters.wanted())
+        pages = max(1, math.ceil(count / PAGE_SIZE))
+        page = min(max(1, int(number) if number.isdecimal() and len(number) < 7 else 1), pages)
+        rows = tickets.list_tickets(conn, limit=PAGE_SIZE, offset=(page - 1) * PAGE_SIZE, **filters.wanted())
+        clocks = {clock.incident: clock for clock in reversed(sla.running(conn))}
+    template = "_rows.html" if request.headers.get("hx-request") else "incidents.html"
+    facts: dict[str, Any] = {"filters": filters, "rows": rows, "clocks": clocks, "count": count, "open_states": OPEN}
+    return site.view.page(request, template, **facts, page=page, pages=pages, priorities=PRIORITIES)
+
+
+@router.get("/incidents/{incident}")
+def incident_page(request: Request, session: Viewer, incident: str, said: str = "", refused: str = "") -> Response:
+    """One incident: its state, what may be done, its clocks, alerts, timeline and deliveries."""
+    site = site_of(request)
+    with site.engine.connect() as conn:
+        facts = incident_facts(conn, incident)
+    if facts is None:
+        return site.view.page(request, "message.html", status=404, message="refused.not_found")
+    live = bool(request.headers.get("hx-request"))
+    return site.view.page(
+        request,
+        "_incident.html" if live else "incident.html",
+        **facts,
+        live=live,
+        actions=legal_actions(facts["ticket"].state) if session.user.may("operator") else (),
+        said=said,
+        refused=refused,
+        reason=request.query_params.get("reason", "")[:300],
+        told=told,
+    )
+
+
+def incident_facts(conn: Connection, incident: str) -> dict[str, Any] | None:
+    """Everything that the projections know of one incident, or None."""
+    ticket = tickets.get_ticket(conn, incident)
+    if ticket is None:
+        return None
+    return {
+        "ticket": ticket,
+        "clocks": latest_runs(sla.clocks_of(conn, incident)),
+        "alerts": [ShownAlert.of(alert) for alert in tickets.ticket_alerts(conn, incident)],
+        "timeline": tickets.timeline(conn, incident)[::-1],
+        "deliveries": deliveries.of_incident(conn, incident),
+    }
+
+
+def latest_runs(clocks: list[ClockRow]) -> list[ClockRow]:
+    """Of each clock the run that counts now: a reopened incident began another."""
+    return list({clock.clock: clock for clock in clocks}.values())
+
+
+@dataclass(frozen=True)
+class ShownAlert:
+    """An alert with its labels decoded."""
+
+    row: AlertRow
+    labels: dict[str, str]
+    annotations: dict[str, str]
+
+    @classmethod
+    def of(cls, row: AlertRow) -> ShownAlert:
+        """Decode the labels and annotations that the projection keeps as JSON."""
+        return cls(row, json.loads(row.labels), json.loads(row.annotations))
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.labels.get("alertname") or self.row.fingerprint
+
+    @property
+    def summary(self) -> str:
+        """The sender's own sentence about it, or nothing."""
+        return next(
+            (self.annotations[key] for key in ("summary", "description", "message") if key in self.annotations), ""
+        )

@@ -1,0 +1,209 @@
+"""Where alerts come in over HTTP. The hot path: no pydantic, no dependency injection, raw ASGI under Starlette routes.
+
+The runtime journals the body first and reports what it could not read as PayloadRejected events; here HTTP is only
+translated. Nothing is journalled for a sender that does not show its token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hmac
+import zlib
+from collections.abc import Callable, Mapping
+
+import msgspec
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from schemas.config import Settings, Source
+from schemas.errors import InvalidPayload, Overloaded, StoreUnavailable
+from schemas.events import PayloadRejected
+from schemas.ports import Outcome, Runtime
+
+BODY_TIMEOUT_S = 30
+"""A sender that dribbles its body longer than this is let go (408)."""
+PROBLEMS_SHOWN = 20
+
+_encode = msgspec.json.encode
+
+
+class _Refused(Exception):
+    """The request is answered with `status` and goes no further."""
+
+    def __init__(self, status: int, problem: str, *headers: tuple[bytes, bytes]) -> None:
+        super().__init__(problem)
+        self.status, self.problem, self.headers = status, problem, headers
+
+
+class _Gone(Exception):
+    """The sender hung up before its body was complete; there is nobody to answer."""
+
+
+def ingest_routes(runtime: Runtime, settings: Settings) -> list[Route]:
+    """`POST /api/v2/alerts` as Alertmanager has it, and `POST|PUT /hooks/{source}` for every configured source."""
+    limit = settings.server.max_body_bytes
+    v2 = {name: source for name, source in settings.sources.items() if source.format == "alertmanager_v2"}
+    return [
+        Route("/api/v2/alerts", _Receiver(runtime, v2, limit, _v2_answer), methods=["POST"]),
+        Route("/hooks/{source}", _Receiver(runtime, settings.sources, limit, _hook_answer), methods=["POST", "PUT"]),
+    ]
+
+
+class _Receiver:
+    """One ASGI endpoint: authenticate, read the body within limits, hand it to the runtime, translate the answer."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        sources: Mapping[str, Source],
+        limit: int,
+        answer: Callable[[Outcome], tuple[int, bytes]],
+    ) -> None:
+        self._runtime, self._limit, self._answer = runtime, limit, answer
+        self._sources = sources
+        self._tokens = {
+            name: source.token.get_secret_value().encode() if source.token else None for name, source in sources.items()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        more: tuple[tuple[bytes, bytes], ...] = ()
+        try:
+            name = self._sender(scope["path_params"].get("source"), headers.get(b"authorization", b""))
+            body = await _read_body(headers, receive, self._limit)
+            outcome = await self._runtime.receive(name, self._sources[name].format, body)
+            status, answer = self._answer(outcome)
+        except _Gone:
+            return
+        except _Refused as refused:
+            status, answer, more = refused.status, _encode(refused.problem), refused.headers
+        except InvalidPayload as invalid:
+            status, answer = 400, _encode(str(invalid))
+        except Overloaded as overloaded:
+            status, answer = 503, _encode("overloaded, nothing was accepted, retry later")
+            more = ((b"retry-after", b"%d" % max(1, overloaded.retry_after_s)),)
+        except StoreUnavailable:
+            status, answer = 503, _encode("the store is unavailable, nothing was accepted, retry later")
+            more = ((b"retry-after", b"5"),)
+        head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer)), *more]
+        await send({"type": "http.response.start", "status": status, "headers": head})
+        await send({"type": "http.response.body", "body": answer})
+
+    def _sender(self, named: str | None, authorization: bytes) -> str:
+        """The source that the request speaks for; the comparison takes the same time for every wrong token."""
+        if named is not None and named not in self._tokens:
+            raise _Refused(404, f"no source named {named[:80]!r}")
+        if not self._tokens:
+            raise _Refused(404, "no source of format alertmanager_v2 is configured")
+        candidates = self._tokens if named is None else {named: self._tokens[named]}
+        shown = _token_in(authorization)
+        found: str | None = None
+        for name, token in candidates.items():
+            if token is not None and hmac.compare_digest(token, shown) and found is None:
+                found = name
+        if found is None and (not shown or all(token is None for token in candidates.values())):
+            found = next((name for name, token in candidates.items() if token is None), None)
+        if found is None:
+            raise _Refused(401, "wrong or missing token", (b"www-authenticate", b'Bearer realm="tocsin"'))
+        return found
+
+
+def _token_in(authorization: bytes) -> bytes:
+    """The token in an Authorization header: the Bearer credential, or the password of Basic."""
+    scheme, _, credential = authorization.strip().partition(b" ")
+    if scheme.lower() == b"bearer":
+        return credential.strip()
+    if scheme.lower() == b"basic":
+        try:
+            return base64.b64decode(credential.strip(), validate=True).partition(b":")[2]
+        except binascii.Error:
+            return b""
+    return b""
+
+
+async def _read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
+    """The body, unpacked, of at most `limit` bytes before and after unpacking; raises _Refused."""
+    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
+    if encoding not in (b"identity", b"gzip"):
+        raise _Refused(415, "Content-Encoding must be gzip or absent")
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise _Gone
+    body: bytes = message.get("body", b"")
+    if message.get("more_body"):
+        body = await _read_rest(body, receive, limit)
+    if len(body) > limit:
+        raise _too_large(limit)
+    return _unpack(body, limit) if encoding == b"gzip" else body
+
+
+async def _read_rest(first: bytes, receive: Receive, limit: int) -> bytes:
+    parts, size, more = [first], len(first), True
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            while more:
+                if size > limit:
+                    raise _too_large(limit)
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise _Gone
+                part = message.get("body", b"")
+                parts.append(part)
+                size += len(part)
+                more = message.get("more_body", False)
+    except TimeoutError:
+        raise _Refused(408, "the body took too long") from None
+    return b"".join(parts)
+
+
+def _unpack(body: bytes, limit: int) -> bytes:
+    """Gunzip at most `limit` bytes, so that a small bomb cannot fill the memory."""
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        plain = unpacker.decompress(body, limit + 1)
+    except zlib.error:
+        raise _Refused(400, "the body is not gzip") from None
+    if len(plain) > limit:
+        raise _too_large(limit)
+    if not unpacker.eof:
+        raise _Refused(400, "the gzip body is cut short")
+    return plain
+
+
+def _too_large(limit: int) -> _Refused:
+    return _Refused(413, f"the body is larger than {limit} bytes", (b"connection", b"close"))
+
+
+def _problems(outcome: Outcome) -> list[str]:
+    return [
+        f"{logged.event.data.place}: {logged.event.data.reason}"
+        for logged in outcome.events
+        if isinstance(logged.event.data, PayloadRejected)
+    ]
+
+
+def _v2_answer(outcome: Outcome) -> tuple[int, bytes]:
+    """Alertmanager's: 200 and nothing, or 400 and a JSON string although the valid items were stored."""
+    problems = _problems(outcome)
+    if not problems:
+        return 200, b""
+    hidden = len(problems) - PROBLEMS_SHOWN
+    shown = "; ".join(problems[:PROBLEMS_SHOWN]) + (f"; and {hidden} more" if hidden > 0 else "")
+    return 400, _encode(shown)
+
+
+def _hook_answer(outcome: Outcome) -> tuple[int, bytes]:
+    """200 with the count of each disposition; 400 only if nothing was understood, for senders retry no 4xx."""
+    dispositions = dict(outcome.dispositions)
+    received = sum(dispositions.values())
+    problems = _problems(outcome)
+    answer: dict[str, object] = {"received": received, "dispositions": dispositions, "offset": outcome.offset}
+    if problems:
+        answer["problems"] = problems[:PROBLEMS_SHOWN]
+    understood = received - dispositions.get("invalid", 0)
+    return (400 if problems and not understood else 200), _encode(answer)
