@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
-import resource
 import signal
 import threading
 from collections.abc import Iterator
@@ -14,16 +13,13 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from engine.chain import GENESIS, extend
-from engine.store import Entry, Position, Snapshot, Store, VerifyReport, verify_log
-from schemas.errors import ConcurrencyConflict, ConfigError, StoreUnavailable
-from schemas.events import Event, NoteAdded
-from schemas.records import Received
+from engine.chain import GENESIS
+from engine.store import Position, Snapshot, Store, VerifyReport, verify_log
+from schemas.errors import ConcurrencyConflict, ConfigError
+from tests.batches import entries
 from tests.servers.postgres import Postgres
-
-NUL_BODY = b'{"alerts": "\x00\xff not UTF-8"}'
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -41,20 +37,6 @@ def store(url: str) -> Iterator[Store]:
     opened = Store.open(url)
     yield opened
     opened.close()
-
-
-def entries(at: Position, *event_counts: int, partition: int = 0) -> tuple[list[Entry], Position]:
-    """One entry for each count, with so many chained events, and the position behind them."""
-    made = []
-    for count in event_counts:
-        notes = [
-            Event(at.next_offset, "user:李", "a\x00b", f"incident/INC-{index}", NoteAdded("INC", str(index), "满了"))
-            for index in range(count)
-        ]
-        logged = extend(at, partition, at.next_offset, notes)
-        made.append(Entry(at.next_offset, Received(at.next_offset, "am\x00", "alertmanager_v2", NUL_BODY), logged))
-        at = at.after(logged)
-    return made, at
 
 
 SWAP = "UPDATE events SET seq = {1} WHERE seq = {0}"
@@ -359,86 +341,3 @@ def test_durability_is_asked_for(store: Store) -> None:
         assert str(connection.execute(text(question)).scalar_one()) == ("1" if sqlite else "off")
     with store.writing(durable=True) as connection:
         assert str(connection.execute(text(question)).scalar_one()) == ("2" if sqlite else "on")
-
-
-def test_a_wrong_address_is_named() -> None:
-    """A URL that the store cannot serve is a configuration error that names the setting."""
-    for wrong in ("sqlite://", "mysql://root@127.0.0.1/x", "no url", "sqlite:///:memory:"):
-        with pytest.raises(ConfigError, match=r"store\.url"):
-            Store.open(wrong)
-
-
-def test_an_unreachable_database_is_an_outage(tmp_path: Path) -> None:
-    """Opening what does not answer, cannot be made, is no database or was never written is StoreUnavailable."""
-    (tmp_path / "file").write_bytes(b"this is no database" * 100)
-    for unreachable in (
-        f"sqlite:///{tmp_path}/file/x.db",
-        f"sqlite:///{tmp_path}/file",
-        "postgresql://x@127.0.0.1:1/x",
-    ):
-        with pytest.raises(StoreUnavailable):
-            Store.open(unreachable)
-    with pytest.raises(StoreUnavailable):
-        Store.open(f"sqlite:///{tmp_path}/missing.db", read_only=True)
-    assert not (tmp_path / "missing.db").exists()
-
-
-def test_a_full_disk_takes_nothing_and_recovers(tmp_path: Path) -> None:
-    """When the file cannot grow, an append is StoreUnavailable and leaves nothing; with room again it succeeds."""
-    store = Store.open(f"sqlite:///{tmp_path}/t.db")
-    made, middle = entries(Position(), 1)
-    store.append(made)
-    big, end = entries(middle, *[5] * 2000)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    largest = max(path.stat().st_size for path in tmp_path.iterdir())
-    resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 4096, hard))
-    try:
-        with pytest.raises(StoreUnavailable) as outage:
-            store.append(big)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert isinstance(outage.value.__cause__, OperationalError)
-    assert store.position() == middle
-    store.append(big)
-    assert store.position() == end
-    assert verify_log(store).fault is None
-    store.close()
-
-
-@pytest.fixture
-def own_postgres() -> Iterator[Postgres]:
-    """A PostgreSQL that a test may stop without harm to others."""
-    server = Postgres()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
-
-
-def test_a_stopped_server_is_an_outage_and_then_serves_again(own_postgres: Postgres) -> None:
-    """While PostgreSQL is down nothing is taken; after its restart the same store goes on, with its lock."""
-    postgres, url = own_postgres, own_postgres.new_database()
-    store, other = Store.open(url), Store.open(url)
-    store.lock_writer()
-    made, middle = entries(Position(), 1)
-    store.append(made)
-    more, end = entries(middle, *[1] * 50)
-    postgres.stop()
-    try:
-        for attempt in (
-            lambda: store.append(more),
-            lambda: store.append(more),
-            lambda: store.position(),
-            lambda: store.writing().__enter__(),
-        ):
-            with pytest.raises(StoreUnavailable):
-                attempt()
-    finally:
-        postgres.start()
-    store.append(more)
-    assert other.position() == end
-    with pytest.raises(ConcurrencyConflict, match="already writes"):
-        other.lock_writer()
-    store.close()
-    other.close()
