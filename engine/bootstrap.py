@@ -1,0 +1,159 @@
+"""The bootstrap: the one place that names concrete classes and puts a running Tocsin together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+import structlog
+import uvicorn
+
+from engine.core.state import Books
+from engine.runtime.embedded import EmbeddedRuntime
+from engine.runtime.judge import replay
+from engine.runtime.worker import Limits
+from engine.store import Store
+from notifiers.outbox import Outbox
+from notifiers.registry import build_all
+from projections import ALL, Projector, create_tables
+from schemas.config import Settings
+from schemas.errors import StoreUnavailable, TocsinError
+from sources import PARSERS
+from web.accounts import Accounts
+from web.app import create_app
+
+log = structlog.get_logger(__name__)
+
+STOP_S = 5
+"""How long open connections may take to finish when the server stops."""
+
+
+def open_store(settings: Settings) -> Store:
+    """The store of these settings. Raises ConfigError and StoreUnavailable."""
+    password = settings.store.password
+    return Store.open(settings.store.url, password=password.get_secret_value() if password else None)
+
+
+def projector(settings: Settings, store: Store) -> Projector:
+    """The projector that brings every read model in `store` up to its log; makes their tables."""
+    models = ALL(settings.rules.timezone)
+    create_tables(store.engine, models)
+    return Projector(
+        store.writing, lambda partition, after, limit: store.log(partition=partition, after=after, limit=limit), models
+    )
+
+
+def decide_again(store: Store) -> Books:
+    """The books after deciding the whole journal again; raises ReplayDiffers where the log says otherwise."""
+    return replay(store, PARSERS).books()
+
+
+async def serve(settings: Settings) -> None:
+    """Run the embedded runtime and its web server until SIGTERM or SIGINT.
+
+    Raises ConfigError, StoreUnavailable, and ConcurrencyConflict where another process serves this database.
+    """
+    _set_up_logging(settings.log_level)
+    notifiers = build_all(settings.channels)
+    store = open_store(settings)
+    try:
+        store.lock_writer()
+        limits = Limits(settings.store.max_pending, settings.store.snapshot_every)
+        follow = projector(settings, store).catch_up
+        runtime = EmbeddedRuntime(store, PARSERS, follow=follow, limits=limits)
+        await runtime.start()
+        outbox = asyncio.create_task(Outbox(runtime, notifiers).run(), name="outbox")
+        try:
+            if settings.rules.digest != runtime.rules_digest:
+                await runtime.configure(settings.rules.canonical(), actor="system")
+            await _serve_web(settings, store, runtime)
+        finally:
+            outbox.cancel()
+            await asyncio.gather(outbox, return_exceptions=True)
+            await runtime.stop()
+    finally:
+        store.close()
+
+
+async def _serve_web(settings: Settings, store: Store, runtime: EmbeddedRuntime) -> None:
+    accounts = Accounts(store.engine, now_ms=runtime.now_ms, session_hours=settings.server.session_hours)
+    app = create_app(runtime, settings, store.engine, accounts, registry=runtime.metrics.registry)
+    listening = _listen(settings)
+    config = uvicorn.Config(
+        app, loop="none", log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S, server_header=False
+    )
+    server = _Server(config, before_exit=app.state.site.live.close)
+    _announce(settings, listening, accounts)
+    serving = asyncio.create_task(server.serve([listening]), name="web")
+    failed = asyncio.create_task(runtime.failed(), name="runtime")
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signal_number, server.stop)
+    await asyncio.wait([serving, failed], return_when=asyncio.FIRST_COMPLETED)
+    if failed.done():
+        server.stop()
+        await serving
+        failed.result()
+        raise StoreUnavailable("the database has another writer now: this process has stopped")
+    failed.cancel()
+    serving.result()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn that leaves signals to us, and ends live pages before it waits for connections to finish."""
+
+    def __init__(self, config: uvicorn.Config, *, before_exit: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._before_exit = before_exit
+
+    def stop(self) -> None:
+        """Stop accepting, and finish what is under way."""
+        self._before_exit()
+        self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal that uvicorn caught itself."""
+        self.stop()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.server.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.server.host, settings.server.port))
+    except OSError as taken:
+        listening.close()
+        place = f"{settings.server.host}:{settings.server.port}"
+        raise TocsinError(f"cannot listen on {place} (server.host, server.port): {taken.strerror}") from taken
+    return listening
+
+
+def _announce(settings: Settings, listening: socket.socket, accounts: Accounts) -> None:
+    """Say on the terminal where to go; the one-time link is shown nowhere else."""
+    host, port = listening.getsockname()[:2]
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    print(f"Tocsin listens on {address} (console: {settings.rules.external_url})", flush=True)
+    token = accounts.first_run_token()
+    if token is not None:
+        print(f"First run: create the administrator at {address}/setup?token={token}", flush=True)
+
+
+def _set_up_logging(level: str) -> None:
+    """One line of key=value pairs per entry, on standard error; libraries only from warnings up."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
