@@ -48,6 +48,16 @@ def projector(settings: Settings, store: Store) -> Projector:
     )
 
 
+def open_accounts(settings: Settings, store: Store, now_ms: Callable[[], int]) -> Accounts:
+    """The users of this installation; their changes are on disk when they are answered."""
+    return Accounts(
+        store.engine,
+        now_ms=now_ms,
+        session_hours=settings.server.session_hours,
+        writing=lambda: store.writing(durable=True),
+    )
+
+
 def decide_again(store: Store) -> Books:
     """The books after deciding the whole journal again; raises ReplayDiffers where the log says otherwise."""
     return replay(store, PARSERS).books()
@@ -67,21 +77,25 @@ async def serve(settings: Settings) -> None:
         follow = projector(settings, store).catch_up
         runtime = EmbeddedRuntime(store, PARSERS, follow=follow, limits=limits)
         await runtime.start()
-        outbox = asyncio.create_task(Outbox(runtime, notifiers).run(), name="outbox")
+        outbox = Outbox(runtime, notifiers)
+        delivering = asyncio.create_task(outbox.run(), name="outbox")
         try:
             if settings.rules.digest != runtime.rules_digest:
                 await runtime.configure(settings.rules.canonical(), actor="system")
             await _serve_web(settings, store, runtime)
         finally:
-            outbox.cancel()
-            await asyncio.gather(outbox, return_exceptions=True)
+            outbox.stop()
+            runtime.end_deliveries()
+            await asyncio.wait([delivering], timeout=STOP_S)
+            delivering.cancel()
+            await asyncio.gather(delivering, return_exceptions=True)
             await runtime.stop()
     finally:
         store.close()
 
 
 async def _serve_web(settings: Settings, store: Store, runtime: EmbeddedRuntime) -> None:
-    accounts = Accounts(store.engine, now_ms=runtime.now_ms, session_hours=settings.server.session_hours)
+    accounts = open_accounts(settings, store, runtime.now_ms)
     app = create_app(runtime, settings, store.engine, accounts, registry=runtime.metrics.registry)
     listening = _listen(settings)
     config = uvicorn.Config(

@@ -60,6 +60,11 @@ class Outbox:
         self._timeout_s, self._clock, self._sleep = attempt_timeout_s, clock, sleep
         self._slots = asyncio.Semaphore(CONCURRENT)
         self._buckets: dict[str, TokenBucket] = {}
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Begin no more attempts; those under way are finished and reported. What waits keeps for the next start."""
+        self._stopping = True
 
     async def run(self) -> None:
         """Deliver whatever falls due, for ever. What waits, waits in the lanes; a crash loses none of it.
@@ -78,7 +83,7 @@ class Outbox:
                 lane.put_nowait(None)
 
     async def _lane(self, lane: asyncio.Queue[PendingDelivery | None]) -> None:
-        while (pending := await lane.get()) is not None:
+        while (pending := await lane.get()) is not None and not self._stopping:
             try:
                 await self._carry(pending)
             except Exception as bug:  # noqa: BLE001 - one bad delivery must not stop the channel
@@ -95,7 +100,9 @@ class Outbox:
         else:
             await self._keep_pace(pending.channel, notifier)
             async with self._slots:
-                if not await self._persist(lambda: self._runtime.attempting(pending.delivery, pending.attempt)):
+                if self._stopping or not await self._persist(
+                    lambda: self._runtime.attempting(pending.delivery, pending.attempt)
+                ):
                     return
                 report = await self._attempt(pending, notifier)
             await self._report(pending, report)

@@ -79,9 +79,10 @@ def list_users(config: ConfigOption = None, as_json: JsonOption = False) -> None
 @contextmanager
 def _accounts(config: ConfigOption) -> Iterator[Accounts]:
     """The accounts of the settings' database; a refusal becomes an error that says why."""
-    store = bootstrap.open_store(settings_of(config))
+    settings = settings_of(config)
+    store = bootstrap.open_store(settings)
     try:
-        yield Accounts(store.engine, now_ms=lambda: time.time_ns() // 1_000_000)
+        yield bootstrap.open_accounts(settings, store, lambda: time.time_ns() // 1_000_000)
     except AccountRefused as refused:
         raise CommandRejected(refused.code, _WHY.get(refused.code, refused.code)) from refused
     finally:

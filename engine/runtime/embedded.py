@@ -18,7 +18,6 @@ from schemas.deliveries import PendingDelivery
 from schemas.events import DeliveryDue, DeliveryStarted, LoggedEvent
 from schemas.ports import Outcome, Parser
 
-
 STOP_S = 10.0
 """How long a stop waits for the store to take what was accepted for judging but not answered yet."""
 
@@ -60,12 +59,15 @@ class EmbeddedRuntime:
         worker, followers = self._tasks
         draining = asyncio.create_task(self._worker.drain())
         await asyncio.wait([draining, worker], return_when=asyncio.FIRST_COMPLETED, timeout=STOP_S)
-        self._due.put_nowait(None)
         await self._followers.caught_up()
         for task in (draining, worker, followers):
             task.cancel()
         await asyncio.gather(draining, worker, followers, return_exceptions=True)
         await self._worker.close()
+
+    def end_deliveries(self) -> None:
+        """Order no more attempts: `pending_deliveries` ends. What is not attempted is taken up at the next start."""
+        self._due.put_nowait(None)
 
     async def failed(self) -> None:
         """Return, or raise what went wrong, when the runtime has ended by itself."""
