@@ -78,8 +78,8 @@ def first_steps(addresses: Addresses, link: str | None, folder: str) -> list[str
         f"Alertmanager         http://127.0.0.1:{addresses.alertmanager}",
         f"消息 messages        {folder}/outbox/",
         "",
-        "1  打开首次设置链接,创建管理员    open the first-run link and create the administrator",
-        "2  在事件页面点“响应”,响应计时停止  acknowledge an incident: its response clock stops",
+        "1  打开首次设置链接，创建管理员    open the first-run link and create the administrator",
+        "2  在事件页面点“响应”，响应计时停止  acknowledge an incident: its response clock stops",
         f"3  校验日志未被改动  prove the log:  .venv/bin/tocsin log verify --config {folder}/tocsin.yaml",
     ]
 

@@ -28,7 +28,7 @@ app = typer.Typer(
     cls=_PlainErrors,
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,  # locals may hold secrets
-    help="Many alerts in, few incidents out, every decision on the record. 警钟:告警变事件,决策可追溯。",
+    help="Many alerts in, few incidents out, every decision on the record. 警钟：告警变事件，决策可追溯。",
 )
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)

@@ -11,13 +11,14 @@ from typing import Annotated, Any, BinaryIO
 import msgspec
 import typer
 
+from engine import bootstrap
 from engine.cli.options import ConfigOption, JsonOption, clock, reading, settings_of
 from engine.store import Store
 from engine.store.verify import verify_log
 from schemas.config import Settings
 from schemas.events import LoggedEvent, encode_data
 
-app = typer.Typer(no_args_is_help=True, help="Read, prove and export the log. 日志:查看、校验、导出。")
+app = typer.Typer(no_args_is_help=True, help="Read, prove and export the log. 日志：查看、校验、导出。")
 
 FOLLOW_S = 0.5
 CHUNK = 1000
@@ -54,17 +55,28 @@ def tail(
 
 
 @app.command()
-def verify(config: ConfigOption = None) -> None:
+def verify(
+    decide_again: Annotated[
+        bool, typer.Option("--decide-again", help="also decide the whole journal anew, and compare event by event")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
     """Recompute the hash chain from the first event to the last: exit code 1 if the past was altered. 校验哈希链。"""
     store = reading(settings_of(config))
     try:
         report = verify_log(store)
+        if report.fault:
+            typer.echo(
+                f"tocsin: the log does not hold: {report.fault} ({report.events} events before it hold)", err=True
+            )
+            raise typer.Exit(1)
+        typer.echo(f"{report.events} events hold; head {report.head}")
+        if decide_again:
+            books = bootstrap.decide_again(store)
+            received = sum(count for counts in books.values() for count in counts.values())
+            typer.echo(f"decided again: the same events; {received} alerts received, each with one disposition")
     finally:
         store.close()
-    if report.fault:
-        typer.echo(f"tocsin: the log does not hold: {report.fault} ({report.events} events before it hold)", err=True)
-        raise typer.Exit(1)
-    typer.echo(f"{report.events} events hold; head {report.head}")
 
 
 @app.command()

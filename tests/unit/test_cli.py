@@ -124,6 +124,8 @@ def test_the_log_is_tailed_exported_and_proven(filled: Path, tmp_path: Path) -> 
     assert _tocsin("log", "verify", "-c", filled).stdout.startswith(
         f"{len(events)} events hold; head {events[-1]['hash']}"
     )
+    again = _tocsin("log", "verify", "--decide-again", "-c", filled)
+    assert "3 alerts received" in again.stdout
     only = _tocsin("log", "tail", "--json", "--subject", "incident/INC-1", "-c", filled).stdout.splitlines()
     assert {json.loads(line)["subject"] for line in only} == {"incident/INC-1"}
 

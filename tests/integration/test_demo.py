@@ -1,0 +1,107 @@
+"""`tocsin demo`, as a newcomer runs it: real Prometheus, real Alertmanager, real alerts, incidents, messages."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.cli.log import events_after
+from engine.store import Store, verify_log
+from schemas.events import DeliverySucceeded, IncidentOpened
+from tests.servers import require
+
+ENOUGH_S = 100
+"""The shop fails 12 s after the start; the demo promises incidents within two minutes."""
+FIGURES = re.compile(r"alerts=(\d+) .*incidents opened=(\d+) resolved=(\d+) notifications mail=(\d+) robot=(\d+)")
+
+
+@pytest.fixture(autouse=True)
+def _servers() -> None:
+    require("prometheus")
+    require("prometheus-alertmanager")
+
+
+def _start(folder: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "engine.cli", "demo", "--folder", str(folder), "--no-live", *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def _left_behind(folder: Path) -> list[int]:
+    """Processes that still name the demo's folder on their command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if str(folder).encode() in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:  # it has ended while we looked
+                continue
+    return found
+
+
+def test_alerts_become_incidents_and_people_are_told(tmp_path: Path) -> None:
+    """Many alerts arrive, few incidents open, mail server and robot get messages; Ctrl-C then stops everything."""
+    folder = tmp_path / "demo"
+    demo = _start(folder, "--for", str(ENOUGH_S))
+    assert demo.stdout is not None
+    shown: list[str] = []
+    figures = (0, 0, 0, 0, 0)
+    try:
+        for line in demo.stdout:
+            shown.append(line)
+            found = FIGURES.search(line)
+            if found:
+                figures = tuple(int(number) for number in found.groups())
+            if figures[0] >= 10 and figures[1] >= 2 and figures[3] and figures[4]:
+                break
+    finally:
+        demo.send_signal(signal.SIGINT)
+        rest, _ = demo.communicate(timeout=40)
+    text = "".join(shown) + rest
+    alerts, opened, _, mails, messages = figures
+    assert demo.returncode == 0, text
+    assert opened >= 2, text
+    assert alerts > 2 * opened, text
+    assert mails, text
+    assert messages, text
+    assert re.search(r"http://127\.0\.0\.1:\d+/setup\?token=", text), text
+    assert not _left_behind(folder)
+    store = Store.open(f"sqlite:///{folder}/tocsin.db", read_only=True)
+    assert verify_log(store).fault is None
+    events = [event.event.data for event in events_after(store, -1)]
+    store.close()
+    services = {event.service for event in events if isinstance(event, IncidentOpened)}
+    assert services <= {"order-service", "payment-service", "search-gateway", "redis"}
+    assert any(isinstance(event, DeliverySucceeded) for event in events)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_it_stops_what_it_started_however_it_is_told(tmp_path: Path, how: signal.Signals) -> None:
+    """SIGTERM, or a terminal that is closed, ends the demo and all of its processes."""
+    folder = tmp_path / "demo"
+    demo = _start(folder)
+    assert demo.stdout is not None
+    assert any("setup?token=" in line for line in demo.stdout)
+    began_s = time.monotonic()
+    demo.send_signal(how)
+    demo.communicate(timeout=40)
+    assert demo.returncode == 0
+    assert time.monotonic() - began_s < 30
+    assert not _left_behind(folder)
+
+
+def test_it_keeps_off_a_folder_that_is_not_its_own(tmp_path: Path) -> None:
+    """A folder with somebody's files is refused, and nothing in it is touched."""
+    (tmp_path / "letter.txt").write_text("dear all")
+    demo = _start(tmp_path, "--for", "1")
+    out, _ = demo.communicate(timeout=30)
+    assert demo.returncode == 1
+    assert "not empty" in out
+    assert (tmp_path / "letter.txt").read_text() == "dear all"
