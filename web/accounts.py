@@ -8,13 +8,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, delete, false, func, insert, or_, select, update
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from web.account_tables import api_tokens, audit, metadata, sessions, setup_tokens, sign_in_failures, users
 
@@ -34,6 +37,9 @@ SEEN_EVERY_MS = 30_000
 """A session's last use is written at most so often, so that reading a page seldom writes."""
 PASSWORD_MIN, PASSWORD_LONG, PASSWORD_MAX = 10, 16, 256
 """Ten characters of three kinds, or sixteen of any."""
+
+Writing = Callable[[], AbstractContextManager[Connection]]
+"""Opens a write transaction that commits at the end of its block."""
 
 _hasher = PasswordHasher()
 _NOBODY = _hasher.hash("nobody has this password")
@@ -94,18 +100,30 @@ class Accounts:
     """Users, their sessions and API tokens in one database. `now_ms` is the clock; methods block (disk, argon2)."""
 
     def __init__(
-        self, engine: Engine, *, now_ms: Callable[[], int], session_hours: int = 12, idle_ms: int = IDLE_MS
+        self,
+        engine: Engine,
+        *,
+        now_ms: Callable[[], int],
+        session_hours: int = 12,
+        idle_ms: int = IDLE_MS,
+        writing: Writing | None = None,
     ) -> None:
+        """`writing` opens write transactions where others write to the same database (`Store.writing`)."""
         self._engine, self._now_ms = engine, now_ms
         self._session_ms, self._idle_ms = session_hours * 3_600_000, idle_ms
-        metadata.create_all(engine)
+        self._writing: Writing = writing or partial(_write_lock_first, engine)
+        with writing() if writing else engine.begin() as tx:
+            for table in metadata.sorted_tables:  # without looking first: see _write_lock_first
+                tx.execute(CreateTable(table, if_not_exists=True))
+                for index in table.indexes:
+                    tx.execute(CreateIndex(index, if_not_exists=True))
 
     # --- first run ----------------------------------------------------------------------------------------------
 
     def first_run_token(self) -> str | None:
         """A fresh one-time token for `/setup`, valid for a day, or None when there are users. Voids earlier ones."""
         token = secrets.token_urlsafe(24)
-        with self._engine.begin() as tx:
+        with self._writing() as tx:
             if _any_user(tx):
                 return None
             tx.execute(delete(setup_tokens))
@@ -119,11 +137,14 @@ class Accounts:
 
     def set_up(self, token: str, name: str, password: str, *, ip: str = "") -> User:
         """Create the first administrator, once. Raises AccountRefused (setup_over, weak_password, bad_name)."""
-        with self._engine.begin() as tx:
-            if not self._setup_token_holds(tx, token):
+        if not self.awaits_set_up(token):
+            raise AccountRefused("setup_over")
+        password_hash = _hash_of_new(name, password)
+        with self._writing() as tx:
+            # Spending the token first also takes the write lock: two who come at once cannot both get through.
+            if not self._spend_setup_token(tx, token):
                 raise AccountRefused("setup_over")
-            self._insert_user(tx, name, password, "admin")
-            tx.execute(delete(setup_tokens))
+            self._insert_user(tx, name, password_hash, "admin")
             self._audit(tx, f"user:{name}", "set_up", f"user/{name}", ip=ip)
         return User(name, "admin")
 
@@ -134,13 +155,17 @@ class Accounts:
         )
         return bool(known) and not _any_user(tx)
 
+    def _spend_setup_token(self, tx: Connection, token: str) -> bool:
+        spent = tx.execute(delete(setup_tokens).where(setup_tokens.c.digest == digest_of(token)))
+        return spent.rowcount == 1 and not _any_user(tx)
+
     # --- coming and going ---------------------------------------------------------------------------------------
 
     def sign_in(self, name: str, password: str, *, ip: str = "") -> Session:
         """Open a session. Raises AccountRefused: ``locked`` after too many failures, else ``wrong_password``."""
         name = name.strip()[:64]
         now = self._now_ms()
-        with self._engine.begin() as tx:
+        with self._writing() as tx:
             row = tx.execute(select(users).where(users.c.name == name)).mappings().one_or_none()
             locked = self._locked(tx, name, ip)
         right = _password_right(row["password"] if row else _NOBODY, password) and row is not None and row["enabled"]
@@ -148,7 +173,7 @@ class Accounts:
             self._refuse(name, ip, locked=locked)
         assert row is not None
         token = secrets.token_urlsafe(32)
-        with self._engine.begin() as tx:
+        with self._writing() as tx:
             tx.execute(delete(sign_in_failures).where(sign_in_failures.c.name == name))
             tx.execute(delete(sessions).where(self._outlived()))
             tx.execute(update(users).where(users.c.name == name).values(last_sign_in_ms=now))
@@ -169,13 +194,13 @@ class Accounts:
         if row is None:
             return None
         if touch and now - row["seen_ms"] >= SEEN_EVERY_MS:
-            with self._engine.begin() as tx:
+            with self._writing() as tx:
                 tx.execute(update(sessions).where(sessions.c.digest == digest_of(token)).values(seen_ms=now))
         return Session(_user(row), token)
 
     def sign_out(self, session: Session, *, ip: str = "") -> None:
         """End one session."""
-        with self._engine.begin() as tx:
+        with self._writing() as tx:
             tx.execute(delete(sessions).where(sessions.c.digest == digest_of(session.token)))
             self._audit(tx, f"user:{session.user.name}", "sign_out", f"user/{session.user.name}", ip=ip)
 
@@ -187,9 +212,8 @@ class Accounts:
             locked = self._locked(tx, name, ip)
         if locked or not _password_right(stored or _NOBODY, old):
             self._refuse(name, ip, locked=locked)
-        check_password_rules(name, new)
-        with self._engine.begin() as tx:
-            values = {"password": _hasher.hash(new), "password_ms": self._now_ms()}
+        values = {"password": _hash_of_new(name, new), "password_ms": self._now_ms()}
+        with self._writing() as tx:
             tx.execute(update(users).where(users.c.name == name).values(**values))
             keep = sessions.c.digest != digest_of(session.token)
             tx.execute(delete(sessions).where(sessions.c.user == name, keep))
@@ -205,8 +229,9 @@ class Accounts:
     def add_user(self, name: str, password: str, role: Role, *, by: User, ip: str = "") -> User:
         """Create an account. Raises AccountRefused (weak_password, bad_name, name_taken, not_allowed)."""
         _only_admin(by)
-        with self._engine.begin() as tx:
-            self._insert_user(tx, name, password, role)
+        password_hash = _hash_of_new(name, password)
+        with self._writing() as tx:
+            self._insert_user(tx, name, password_hash, role)
             self._audit(tx, f"user:{by.name}", "add_user", f"user/{name}", ip=ip, result=f"ok: {role}")
         return User(name, role)
 
@@ -215,7 +240,7 @@ class Accounts:
         _only_admin(by)
         if by.name == name:  # so that there is always an administrator left
             raise AccountRefused("not_yourself")
-        with self._engine.begin() as tx:
+        with self._writing() as tx:
             tx.execute(update(users).where(users.c.name == name).values(role=role, enabled=enabled))
             if not enabled:
                 tx.execute(delete(sessions).where(sessions.c.user == name))
@@ -227,7 +252,7 @@ class Accounts:
         """A new API token that acts as `user`; shown once, kept as a digest."""
         token = "tocsin_" + secrets.token_urlsafe(32)
         row = {"digest": digest_of(token), "user": user.name, "label": label[:100], "created_ms": self._now_ms()}
-        with self._engine.begin() as tx:
+        with self._writing() as tx:
             tx.execute(insert(api_tokens).values(**row))
             self._audit(tx, f"user:{user.name}", "issue_api_token", f"token/{label[:100]}", ip=ip)
         return token
@@ -267,25 +292,31 @@ class Accounts:
     def _refuse(self, name: str, ip: str, *, locked: bool) -> None:
         """Record a refused password and raise. While locked nothing is counted, so the lock ends by itself."""
         code = "locked" if locked else "wrong_password"
-        with self._engine.begin() as tx:
+        with self._writing() as tx:
             if not locked:
                 tx.execute(insert(sign_in_failures).values(name=name, ip=ip, at_ms=self._now_ms()))
             self._audit(tx, f"user:{name}", "sign_in", f"user/{name}", ip=ip, result=code)
         raise AccountRefused(code)
 
-    def _insert_user(self, tx: Connection, name: str, password: str, role: Role) -> None:
-        if not (0 < len(name) <= 64 and name == name.strip() and name.isprintable() and not set(name) & set("/:\"'<>")):
-            raise AccountRefused("bad_name")
-        check_password_rules(name, password)
+    def _insert_user(self, tx: Connection, name: str, password_hash: str, role: Role) -> None:
         if tx.scalar(select(func.count()).where(users.c.name == name)):
             raise AccountRefused("name_taken")
         now = self._now_ms()
-        row = {"name": name, "password": _hasher.hash(password), "role": role, "created_ms": now, "password_ms": now}
-        tx.execute(insert(users).values(**row))
+        row = {"name": name, "password": password_hash, "role": role, "created_ms": now, "password_ms": now}
+        tx.execute(insert(users).values(**row, enabled=True, last_sign_in_ms=0))
 
     def _audit(self, tx: Connection, actor: str, action: str, target: str, *, ip: str, result: str = "ok") -> None:
         row = {"at_ms": self._now_ms(), "actor": actor, "action": action, "object": target, "result": result}
         tx.execute(insert(audit).values(**row, ip=ip))
+
+
+@contextmanager
+def _write_lock_first(engine: Engine) -> Iterator[Connection]:
+    """A transaction that begins with a write: one that reads first and then writes, SQLite refuses when another
+    connection wrote in between, without waiting (SQLITE_BUSY_SNAPSHOT)."""
+    with engine.begin() as tx:
+        tx.execute(delete(setup_tokens).where(false()))
+        yield tx
 
 
 def _any_user(tx: Connection) -> bool:
@@ -295,6 +326,14 @@ def _any_user(tx: Connection) -> bool:
 def _only_admin(by: User) -> None:
     if not by.may("admin"):
         raise AccountRefused("not_allowed")
+
+
+def _hash_of_new(name: str, password: str) -> str:
+    """The argon2id hash of an acceptable password for an acceptable name; slow, so never inside a transaction."""
+    if not (0 < len(name) <= 64 and name == name.strip() and name.isprintable() and not set(name) & set("/:\"'<>")):
+        raise AccountRefused("bad_name")
+    check_password_rules(name, password)
+    return _hasher.hash(password)
 
 
 def _password_right(stored: str, password: str) -> bool:
