@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from web.guard import session_of
 from web.site import site_of
 
 router = APIRouter(include_in_schema=False)
@@ -16,6 +17,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/api/docs")
 def docs(request: Request) -> Response:
     """Every call of the API: parameters, body, answers, and the schema of each command."""
+    request.state.session = session_of(request, touch=False)  # for the navigation; anybody may read this page
     document: dict[str, Any] = request.app.openapi()
     calls = [
         {"path": path, "method": method.upper(), **call}

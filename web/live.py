@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from schemas.events import LoggedEvent, PayloadRejected
 from schemas.ports import Runtime
@@ -74,10 +74,14 @@ class Live:
                 self._invalid.extend(logged for logged in batch if isinstance(logged.event.data, PayloadRejected))
                 subjects = (logged.event.subject for logged in batch)
                 changed = {subject.removeprefix("incident/") for subject in subjects if subject.startswith("incident/")}
-                for subscriber in self._subscribers if changed else ():
-                    subscriber.tell(changed)
+                self.tell(changed)
         finally:
             self.close()
+
+    def tell(self, changed: set[str]) -> None:
+        """Wake the pages that show one of these incidents."""
+        for subscriber in self._subscribers if changed else ():
+            subscriber.tell(changed)
 
     def close(self) -> None:
         """End every stream now; pages reconnect by themselves when the server is back."""
@@ -85,7 +89,7 @@ class Live:
         for subscriber in self._subscribers:
             subscriber.woken.set()
 
-    async def stream(self, incident: str | None, still_allowed: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+    async def stream(self, incident: str | None, still_allowed: Callable[[], Awaitable[bool]]) -> AsyncGenerator[bytes]:
         """The bytes of one event stream about all incidents, or one; ends when `still_allowed` says no."""
         subscriber = _Subscriber(incident)
         if self._closed or len(self._subscribers) >= SUBSCRIBERS_MAX:
