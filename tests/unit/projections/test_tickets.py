@@ -187,7 +187,7 @@ _life = st.lists(
 @settings(max_examples=60, deadline=None)
 @property_over(first=_some_alerts, life=_life, batch=st.integers(1, 6))
 def test_the_counts_agree_with_the_alerts(first: list[e.AlertRef], life: list[e.EventData], batch: int) -> None:
-    """Whatever happens, in whatever batches, both counts are those of the alert rows, and times keep their order."""
+    """Whatever happens, legal or not, in whatever batches, both counts are those of the alert rows."""
     log = EventLog(opened("INC-1", *first), *life)
     projection = TicketProjection()
     engine = create_engine("sqlite://", poolclass=StaticPool)
@@ -201,4 +201,3 @@ def test_the_counts_agree_with_the_alerts(first: list[e.AlertRef], life: list[e.
     assert ticket.alert_count == len(alerts)
     assert ticket.firing_count == sum(one.resolved_ms is None for one in alerts) <= ticket.alert_count
     assert ticket.opened_ms <= ticket.updated_ms
-    assert (ticket.resolved_ms or ticket.opened_ms) <= (ticket.closed_ms or ticket.updated_ms)
