@@ -42,7 +42,7 @@ def _room(module: str) -> str | None:
 
 @cache
 def _graph() -> grimp.ImportGraph:
-    return grimp.build_graph(*PACKAGES, include_external_packages=False)
+    return grimp.build_graph(*PACKAGES, cache_dir=None)
 
 
 @cache
