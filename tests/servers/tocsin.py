@@ -1,0 +1,165 @@
+"""A real `tocsin serve` in a process of its own, with its command line and its API."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import httpx2
+import msgspec
+import yaml
+
+from engine.store import Store
+from tests.servers import free_port
+from tests.servers.process import Process, eventually
+
+PASSWORD = "Correct-horse-9"
+SOURCES = {
+    "alertmanager": {"format": "alertmanager_webhook", "token": "am-token"},
+    "prometheus": {"format": "alertmanager_v2", "token": "prom-token"},
+    "script": {"format": "generic_json", "token": "script-token"},
+}
+COMMAND = (sys.executable, "-m", "engine.cli")
+
+
+class Ran(NamedTuple):
+    """How a command of the command line has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Tocsin:
+    """One installation in `folder`. `async with Tocsin(folder, …) as tocsin:` starts it and waits until it is ready.
+
+    `database` is a PostgreSQL URL, or None for SQLite in `folder`. The other sections are those of tocsin.yaml.
+    """
+
+    def __init__(self, folder: Path, database: str | None = None, **sections: Any) -> None:
+        self.folder, self.port = folder, free_port()
+        folder.mkdir(parents=True, exist_ok=True)
+        self.database = database or f"sqlite:///{folder / 'tocsin.db'}"
+        self.config = folder / "tocsin.yaml"
+        store = {"url": self.database} | sections.pop("store", {})
+        settings = {"server": {"port": self.port}, "store": store, "sources": SOURCES, "rules": {"language": "en"}}
+        self.config.write_text(yaml.safe_dump(settings | sections), "utf-8")
+        serve = (*COMMAND, "serve", "--config", str(self.config))
+        self.process = Process("tocsin serve", serve, folder / "tocsin.log")
+        self.ready_s: list[float] = []
+        self._token = ""
+
+    @property
+    def url(self) -> str:
+        """Where its web server listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            self.process.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.process.stop()
+
+    async def start(self) -> float:
+        """Start it and wait until it is ready; the seconds that took, which `ready_s` also keeps."""
+        began_s = time.monotonic()
+        self.process.start()
+        async with httpx2.AsyncClient() as client:
+
+            async def ready() -> bool:
+                try:
+                    return (await client.get(f"{self.url}/-/ready")).status_code == 200
+                except httpx2.TransportError:
+                    return False
+
+            await self.process.answers(ready)
+        self.ready_s.append(time.monotonic() - began_s)
+        return self.ready_s[-1]
+
+    def kill(self) -> None:
+        """SIGKILL: the process has no chance to save anything."""
+        self.process.kill()
+
+    async def terminate(self) -> int:
+        """SIGTERM; the exit code."""
+        self.process.terminate()
+        return await self.process.ended()
+
+    async def cli(self, *arguments: str, stdin: str = "") -> Ran:
+        """Run `tocsin …` on this installation's configuration, beside the server or without it."""
+        command = await asyncio.create_subprocess_exec(
+            *COMMAND, *arguments, "--config", str(self.config),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, err = await asyncio.wait_for(command.communicate(stdin.encode()), 120)
+        assert command.returncode is not None
+        return Ran(command.returncode, out.decode(), err.decode())
+
+    async def token(self) -> str:
+        """The API token of an operator, made by the command line at the first call."""
+        if not self._token:
+            added = await self.cli("users", "add", "li", "--password-file", "-", stdin=PASSWORD + "\n")
+            assert added.code == 0, added
+            issued = await self.cli("users", "token", "li")
+            assert issued.code == 0, issued
+            self._token = issued.out.strip()
+        return self._token
+
+    async def api(self, path: str, command: Mapping[str, Any] | None = None, *, key: str = "") -> Any:
+        """GET `/api/v1{path}`, or POST `command` there (with Idempotency-Key `key`); the JSON of a 200."""
+        headers = {"Authorization": f"Bearer {await self.token()}"} | ({"Idempotency-Key": key} if key else {})
+        async with httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=20) as client:
+            target = f"/api/v1{path}"
+            answer = await (client.get(target) if command is None else client.post(target, json=dict(command)))
+        assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    async def send(self, source: str, body: bytes, **options: Any) -> httpx2.Response:
+        """POST a body as the source of this name does, with its token."""
+        headers = {"Authorization": f"Bearer {SOURCES[source]['token']}"} | options.pop("headers", {})
+        path = "/api/v2/alerts" if source == "prometheus" else f"/hooks/{source}"
+        async with httpx2.AsyncClient(base_url=self.url, timeout=20) as client:
+            return await client.post(path, content=body, headers=headers, **options)
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """Its journal and log, for reading only."""
+        store = Store.open(self.database, read_only=True)
+        try:
+            yield store
+        finally:
+            store.close()
+
+    async def incident(self, **wanted: Any) -> dict[str, Any]:
+        """The only incident there is, once its fields have the wanted values."""
+
+        async def look() -> dict[str, Any] | None:
+            found = (await self.api("/incidents?state=all"))["incidents"]
+            assert len(found) <= 1, found
+            fits = found and all(found[0][name] == value for name, value in wanted.items())
+            return found[0] if fits else None
+
+        found = await eventually(look, f"an incident with {wanted}", timeout_s=60)
+        assert found is not None
+        return found
+
+
+def webhook(*alerts: Mapping[str, str], status: str = "firing", starts: str = "2026-01-05T04:00:00Z") -> bytes:
+    """The body of Alertmanager's webhook, version 4, with alerts of these labels."""
+    ends = "0001-01-01T00:00:00Z" if status == "firing" else "2026-01-05T04:30:00Z"
+    items = [
+        {"status": status, "labels": dict(labels), "annotations": {"summary": "it is bad"}, "startsAt": starts,
+         "endsAt": ends, "generatorURL": "http://prometheus.example/graph", "fingerprint": ""}
+        for labels in alerts
+    ]  # fmt: skip
+    return msgspec.json.encode({"version": "4", "groupKey": "{}", "status": status, "receiver": "t", "alerts": items})
