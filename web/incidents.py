@@ -27,6 +27,7 @@ OPEN: tuple[IncidentState, ...] = ("triggered", "acknowledged", "assigned", "dia
 """The states in which somebody still has to do something about the trouble itself."""
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 PAGE_SIZE = 30
+PLACES = ("instance", "pod", "host", "hostname", "node", "device", "namespace")
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,11 @@ class ShownAlert:
     def name(self) -> str:
         """What people call it."""
         return self.labels.get("alertname") or self.row.fingerprint
+
+    @property
+    def place(self) -> str:
+        """Where it burns: the most telling label, to tell alerts of one name apart."""
+        return next((self.labels[label] for label in PLACES if label in self.labels), "")
 
     @property
     def summary(self) -> str:

@@ -52,7 +52,10 @@ def _clock(kind: str, facts: dict[str, Any], tell: Word, span: Callable[[int], s
 def _delivery(facts: dict[str, Any], tell: Word) -> str:
     notice = facts.get("notice") or {}
     kind = tell("notice", notice["kind"]) if "kind" in notice else ""
-    answer = _joined(facts.get("vendor_code", ""), facts.get("reason", ""))
+    reason = facts.get("reason", "")
+    if facts.get("type") == "delivery_cancelled":  # its reason is what the incident had become
+        reason = tell("state", reason)
+    answer = _joined(facts.get("vendor_code", ""), reason)
     return _joined(kind, facts.get("receiver", ""), facts.get("channel", ""), answer)
 
 

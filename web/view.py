@@ -90,9 +90,9 @@ def span(t: Callable[..., str], ms: int) -> str:
     seconds = abs(int(ms)) // 1000
     days, hours, minutes = seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60
     if days:
-        return t("time.days_hours", days=days, hours=hours)
+        return t("time.days_hours", days=days, hours=hours) if hours else t("time.days", days=days)
     if hours:
-        return t("time.hours_minutes", hours=hours, minutes=minutes)
+        return t("time.hours_minutes", hours=hours, minutes=minutes) if minutes else t("time.hours", hours=hours)
     return t("time.minutes", minutes=minutes) if minutes else t("time.seconds", seconds=seconds)
 
 
