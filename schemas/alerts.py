@@ -1,7 +1,7 @@
 """The alert: one label set that is firing or resolved, however it arrived.
 
-Labels and annotations are carried as the raw JSON bytes that arrived. A re-sent alert is then recognised by one
-dictionary look-up of those bytes, and labels are decoded once per distinct set.
+Labels and annotations are carried as JSON bytes in canonical form. A re-sent alert is then recognised by one dictionary
+look-up of those bytes, and labels are decoded only when something changes.
 """
 
 from __future__ import annotations
@@ -12,33 +12,14 @@ from typing import Literal
 
 import msgspec
 
-FNV_OFFSET = 0xCBF29CE484222325
-"""FNV-1a 64-bit offset basis (draft-eastlake-fnv, section 5)."""
-FNV_PRIME = 0x100000001B3
-"""FNV 64-bit prime, the same source."""
-_MASK = 0xFFFFFFFFFFFFFFFF
+from schemas.fingerprints import fingerprint
+
+__all__ = ["Alert", "AlertStatus", "Rejected", "fingerprint", "labels_of"]
 
 AlertStatus = Literal["firing", "resolved"]
 
 _decode_labels = msgspec.json.Decoder(dict[str, str]).decode
 _encode = msgspec.json.Encoder(order="deterministic").encode
-
-
-def fingerprint(labels: Mapping[str, str]) -> str:
-    """Alertmanager's identity of a label set: FNV-1a-64 over the sorted names and values, 16 hex digits.
-
-    Every name and value is followed by the byte 0xFF. Source: Prometheus `common/model`, `LabelSet.Fingerprint`.
-
-    >>> fingerprint({})
-    'cbf29ce484222325'
-    >>> fingerprint({"b": "2", "a": "1"}) == fingerprint({"a": "1", "b": "2"})
-    True
-    """
-    digest = FNV_OFFSET
-    for name in sorted(labels):
-        for byte in name.encode() + b"\xff" + labels[name].encode() + b"\xff":
-            digest = ((digest ^ byte) * FNV_PRIME) & _MASK
-    return f"{digest:016x}"
 
 
 _LARGEST_KEPT = 16 * 1024
@@ -60,15 +41,16 @@ def _read_labels(raw: bytes) -> Mapping[str, str]:
         raise msgspec.DecodeError(str(unreadable)) from None
 
 
-_remembered_labels = functools.lru_cache(maxsize=65_536)(_read_labels)
+_remembered_labels = functools.lru_cache(maxsize=4096)(_read_labels)
 
 
 class Alert(msgspec.Struct, frozen=True, gc=False):
     """One alert as a source reported it.
 
-    `labels_raw` and `annotations_raw` are JSON objects of strings, as bytes. Times are UTC milliseconds since the
-    epoch. `ends_ms` is None where the sender states no end; for a firing alert it is when the sender's silence means
-    "resolved" (Prometheus: four resend delays ahead). `generator_url` leads back to the rule at the sender.
+    `labels_raw` and `annotations_raw` are canonical JSON objects of strings: names sorted, no white space, labels
+    without empty values. Equal label sets therefore have equal bytes, by which the core knows an alert. Times are UTC
+    milliseconds since the epoch. `ends_ms` is None where the sender states no end; for a firing alert it is when the
+    sender's silence means "resolved" (Prometheus: four resend delays ahead). `generator_url` leads back to the rule.
     """
 
     labels_raw: bytes
@@ -90,7 +72,8 @@ class Alert(msgspec.Struct, frozen=True, gc=False):
         generator_url: str = "",
     ) -> Alert:
         """An alert from plain dictionaries, for sources that are not hot."""
-        return cls(_encode(dict(labels)), status, starts_ms, ends_ms, _encode(dict(annotations or {})), generator_url)
+        present = {name: value for name, value in labels.items() if value}
+        return cls(_encode(present), status, starts_ms, ends_ms, _encode(dict(annotations or {})), generator_url)
 
     @property
     def labels(self) -> Mapping[str, str]:

@@ -112,6 +112,9 @@ class SlaTarget(_Section):
     resolution_s: Seconds = 7200
 
 
+CONTRACT_TARGET = SlaTarget()
+
+
 class Rules(_Section):
     """Everything that the core decides by. Changing it is a `Configured` record."""
 
@@ -153,7 +156,7 @@ class Rules(_Section):
 
     def sla_target(self, priority: Priority) -> SlaTarget:
         """What is promised for `priority`; the contract's own figures where the rules are silent."""
-        return self.sla.get(priority, SlaTarget())
+        return self.sla.get(priority) or CONTRACT_TARGET
 
     def canonical(self) -> bytes:
         """The rules as canonical JSON: the body of a `Configured` record."""

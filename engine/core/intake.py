@@ -14,7 +14,7 @@ from engine.core import triage
 from engine.core.state import AlertState, State
 from engine.core.step import Step
 from schemas import events as e
-from schemas.alerts import Alert, Rejected, fingerprint, labels_of
+from schemas.alerts import Alert, Rejected, fingerprint
 from schemas.errors import InvalidPayload
 from schemas.ports import Parser
 from schemas.records import Received
@@ -83,18 +83,7 @@ class Intake:
             self._by_labels.pop(alert.labels_raw, None)
 
     def known(self, labels_raw: bytes) -> AlertState | None:
-        """The alert with these labels, whatever the order and spacing in which they came."""
-        found = self._by_labels.get(labels_raw)
-        if found is None:
-            found = self._state.alerts.get(fingerprint(labels_of(labels_raw)))
-            if found is not None:
-                self._by_labels.pop(found.labels_raw, None)
-                found.labels_raw = labels_raw
-                self._by_labels[labels_raw] = found
-        return found
-
-    def recognise(self, labels_raw: bytes) -> AlertState | None:
-        """The fast half of `known`: by the very bytes."""
+        """The alert with these labels, if it is remembered; labels are canonical bytes."""
         return self._by_labels.get(labels_raw)
 
     def remember(self, alert: AlertState) -> None:
@@ -135,14 +124,14 @@ class _Batch:
 
     def judge(self, items: Sequence[Alert | Rejected], silent_until_ms: int) -> None:
         """Judge each item; alerts without an end of their own expire at `silent_until_ms`. The hot path."""
-        recognise = self._intake.recognise
+        known_by = self._intake.known
         repeated = 0
         for item in items:
             if type(item) is Rejected:
                 self._reject(item)
                 continue
             assert type(item) is Alert
-            known = recognise(item.labels_raw)
+            known = known_by(item.labels_raw)
             if known is not None and known.firing == (item.status == "firing"):
                 if known.firing:
                     expires_ms = item.ends_ms or silent_until_ms
@@ -150,7 +139,7 @@ class _Batch:
                         known.expires_ms = expires_ms
                 repeated += 1
                 continue
-            self._judge_change(item, known or self._intake.known(item.labels_raw), silent_until_ms)
+            self._judge_change(item, known, silent_until_ms)
         if repeated:
             self._add("repeated", repeated)
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas import fingerprints
 from schemas.alerts import Alert, fingerprint, labels_of
 
 
@@ -65,3 +66,13 @@ def test_an_alert_of_plain_dictionaries_has_canonical_bytes() -> None:
     one = Alert.of({"b": "2", "a": "1"}, "firing", 5, annotations={"n": "x"})
     assert one == Alert.of({"a": "1", "b": "2"}, "firing", 5, annotations={"n": "x"})
     assert (one.labels, one.annotations) == ({"a": "1", "b": "2"}, {"n": "x"})
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abcé"), st.sampled_from(["", "1", "服务", "x" * 40])), max_size=4))
+def test_often_seen_pairs_change_no_fingerprint(sets: list[dict[str, str]]) -> None:
+    """A pair that has its table gives what a walk over its bytes gives."""
+    before = [fingerprint(labels) for labels in sets]
+    for _ in range(fingerprints._WORTH_A_TABLE):
+        again = [fingerprint(labels) for labels in sets]
+    assert again == before
+    assert all(pair in fingerprints._tables for labels in sets for pair in labels.items())
