@@ -56,7 +56,7 @@ def test_every_kind_of_record_and_notice_is_named() -> None:
 
 
 def test_every_line_has_its_chinese() -> None:
-    """The second column of every table holds Chinese words, or the one borrowed word that there is no better for."""
+    """The second column of every table holds Chinese words."""
     lines = re.findall(r"^\| ([^|]+) \| ([^|]+) \|", PAGE, re.MULTILINE)
     bare = [word for word, chinese in lines if chinese not in ("中文", "---") and not re.search("[一-鿿]", chinese)]
     assert not bare
