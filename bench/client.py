@@ -137,6 +137,7 @@ async def run(job: Job) -> Measured:
     """Do a job."""
     requests = requests_of(job)
     connections = [await connect(job.port) for _ in range(job.connections)]
+    print(flush=True)  # whoever waits for the load to begin reads this line; JSON skips it
     queue = enumerate(itertools.cycle(requests) if job.resend else iter(requests))
     latencies: list[float] = []
     gc.collect()

@@ -43,8 +43,8 @@ def settle(pid: int, at_most_s: float = 60.0) -> float:
     began, quiet = time.perf_counter(), 0
     while quiet < 2 and time.perf_counter() - began < at_most_s:
         before = cpu_s(pid)
-        time.sleep(0.25)
-        quiet = quiet + 1 if cpu_s(pid) - before <= QUIET_CORES * 0.25 else 0
+        time.sleep(0.15)
+        quiet = quiet + 1 if cpu_s(pid) - before <= QUIET_CORES * 0.15 + 0.01 else 0
     return time.perf_counter() - began
 
 

@@ -45,9 +45,15 @@ def _cases(session: Session, server: Server, turn: int) -> None:
     settle(server.pid)
     resend = replace(known, resend=True, at_most_s=options.seconds)
     _measure(session, server, "re-sent, 64 a request, 4 connections", resend)
+    for connections in (32, 1):
+        _measure(session, server, _single("re-sent", connections), replace(resend, per_body=1, connections=connections))
     single = replace(bulk, first=2 * FAR, per_body=1, alerts=options.single_alerts, at_most_s=options.seconds)
-    _measure(session, server, "new, 1 a request, 32 connections", replace(single, connections=32))
-    _measure(session, server, "new, 1 a request, 1 connection", replace(single, first=3 * FAR, connections=1))
+    _measure(session, server, _single("new", 32), replace(single, connections=32))
+    _measure(session, server, _single("new", 1), replace(single, first=3 * FAR, connections=1))
+
+
+def _single(mode: str, connections: int) -> str:
+    return f"{mode}, 1 a request, {connections} connection{'s'[: connections > 1]}"
 
 
 def _measure(session: Session, server: Server, case: str, job: Job) -> None:

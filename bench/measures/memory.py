@@ -23,7 +23,7 @@ def run(session: Session) -> None:
                     sent = server.load(job)
                     settle(server.pid)
                     now, peak = memory_mb(server.pid)
-                    case = "active alerts" if alerts == session.options.memory_alerts[-1] else f"{alerts:,} active"
                     session.sample(
-                        "memory", case, server.name, rss_mb=now, peak_mb=peak, empty_mb=empty, alerts=sent.alerts
+                        "memory", f"{alerts:,} active alerts", server.name,
+                        rss_mb=now, peak_mb=peak, empty_mb=empty, alerts=sent.alerts,
                     )  # fmt: skip

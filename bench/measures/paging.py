@@ -51,12 +51,14 @@ def _behind(session: Session, server: Server, turn: int) -> Iterator[None]:
     lasting_s = 3.0 + options.pages * 0.15
     paced = msgspec.structs.replace(job, resend=True, rate=options.paging_rate / body, at_most_s=lasting_s)
     command = [sys.executable, "-m", "bench.client"]
-    client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=ROOT)
+    client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
     assert client.stdin is not None
+    assert client.stdout is not None
     try:
         client.stdin.write(msgspec.json.encode(paced))
         client.stdin.close()
-        time.sleep(1.5)  # it renders its bodies first
+        client.stdout.readline()
+        time.sleep(0.3)
         yield
     finally:
         client.terminate()
