@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import time
 import uuid
 from urllib.parse import quote, urlencode
@@ -18,6 +20,7 @@ from schemas.commands import COMMAND
 from schemas.errors import CommandRejected, Overloaded, StoreUnavailable
 from schemas.events import IncidentOpened, IncidentState
 from schemas.ports import Outcome
+from web.accounts import Session
 from web.guard import OperatorForm, Viewer
 from web.signin import see_other
 from web.site import Site, site_of
@@ -67,7 +70,7 @@ async def act(request: Request, session: OperatorForm, incident: str, action: st
 @router.get("/report")
 def report_page(request: Request, session: Viewer, refused: str = "") -> Response:
     """The form to report trouble that no alert told of (人工上报)."""
-    reason = request.query_params.get("reason", "")[:300]
+    reason = reason_told(request, session)
     return site_of(request).view.page(request, "report.html", refused=refused, reason=reason)
 
 
@@ -105,17 +108,34 @@ async def run(request: Request, actor: str, fixed: dict[str, str]) -> Outcome | 
     except ValidationError as invalid:
         first = invalid.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"][1:])
-        return {"refused": "invalid", "reason": f"{place}: {first['msg']}"}
+        return _sealed(request, "invalid", f"{place}: {first['msg']}")
     except CommandRejected as rejected:
         if known(f"refused.{rejected.code}"):
             return {"refused": rejected.code}
-        return {"refused": "rejected", "reason": rejected.reason[:300]}
+        return _sealed(request, "rejected", rejected.reason)
     except Overloaded:
         return {"refused": "overloaded"}
     except StoreUnavailable:
         return {"refused": "unavailable"}
     await read_back(site, outcome)
     return outcome
+
+
+def _sealed(request: Request, code: str, reason: str) -> dict[str, str]:
+    """A refusal in words for the next page, sealed so that nobody can put words into our mouth by a link."""
+    reason = reason[:300]
+    return {"refused": code, "reason": reason, "seal": _seal(request.state.session, reason)}
+
+
+def reason_told(request: Request, session: Session) -> str:
+    """The words of a refusal in the address, if this session was really told them."""
+    reason = request.query_params.get("reason", "")
+    sealed = hmac.compare_digest(_seal(session, reason).encode(), request.query_params.get("seal", "").encode())
+    return reason if sealed else ""
+
+
+def _seal(session: Session, reason: str) -> str:
+    return hmac.new(session.csrf.encode(), reason.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 async def read_back(site: Site, outcome: Outcome) -> None:

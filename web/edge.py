@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -36,9 +35,10 @@ class Edge:
 
     def __init__(self, app: ASGIApp, *, registry: CollectorRegistry, tls: bool) -> None:
         self._app = app
-        self._headers = dict(SECURITY_HEADERS)
+        headers = dict(SECURITY_HEADERS)
         if tls:
-            self._headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+            headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         names = ("area", "method", "status")
         self._requests = Counter("tocsin_http_requests_total", "HTTP requests answered", names, registry=registry)
         self._seconds = Histogram(
@@ -54,11 +54,10 @@ class Edge:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
-                if "cache-control" not in headers:
-                    headers["Cache-Control"] = "no-store"
+                headers = list(message.get("headers", ()))
+                if not any(name == b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
+                message["headers"] = headers + self._headers
                 method = scope["method"] if scope["method"] in _METHODS else "other"
                 self._requests.labels(area, method, str(message["status"])).inc()
                 self._seconds.labels(area).observe(time.perf_counter() - began)

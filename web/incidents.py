@@ -16,7 +16,7 @@ from projections import deliveries, sla, tickets
 from projections.sla import ClockRow
 from projections.tickets import AlertRow, TicketFilter
 from schemas.events import IncidentState, Priority
-from web.actions import legal_actions
+from web.actions import legal_actions, reason_told
 from web.guard import Viewer
 from web.site import site_of
 from web.story import told
@@ -104,7 +104,7 @@ def incident_page(request: Request, session: Viewer, incident: str, said: str = 
         actions=legal_actions(facts["ticket"].state) if session.user.may("operator") else (),
         said=said,
         refused=refused,
-        reason=request.query_params.get("reason", "")[:300],
+        reason=reason_told(request, session),
         told=told,
     )
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from projections import assessment, deliveries, ledger, sla, trends
 from schemas.events import DISPOSITIONS
+from web.actions import reason_told
 from web.charts import Series, stacked_columns
 from web.guard import Viewer
 from web.incidents import PRIORITIES
@@ -20,6 +21,8 @@ router = APIRouter(include_in_schema=False)
 
 DAY_MS = 86_400_000
 FOREVER_MS = 2**53
+CLOCKS_SHOWN = 60
+"""Of each table; its heading counts them all."""
 
 
 def days_until_now(site: Site, days: int) -> list[str]:
@@ -67,7 +70,7 @@ def sla_page(request: Request, session: Viewer) -> Response:
     with site.engine.connect() as conn:
         running = sla.running(conn)
         broken = sla.breaches(conn, now - 90 * DAY_MS, now + DAY_MS)[::-1]
-    return site.view.page(request, "sla.html", running=running[:200], broken=broken[:200])
+    return site.view.page(request, "sla.html", running=running, broken=broken, shown=CLOCKS_SHOWN)
 
 
 @router.get("/assessment")
@@ -86,6 +89,6 @@ def channels_page(request: Request, session: Viewer, said: str = "", refused: st
     with site.engine.connect() as conn:
         health = {channel.channel: channel for channel in deliveries.channel_health(conn)}
         recent = deliveries.recent(conn, 50)
-    reason = request.query_params.get("reason", "")[:300]
+    reason = reason_told(request, session)
     facts: dict[str, Any] = {"channels": site.settings.channels, "health": health, "recent": recent}
     return site.view.page(request, "channels.html", **facts, said=said, refused=refused, reason=reason)

@@ -153,6 +153,9 @@ async def test_a_refused_action_says_why(site: Installation) -> None:
     stale = await submit(browser, page, f"{page}/reopen", reason=" ")
     assert "refused=invalid" in stale.headers["location"]
     assert 'role="alert"' in (await browser.get(stale.headers["location"])).text
+    assert "reason:" in (await browser.get(stale.headers["location"])).text
+    forged = await browser.get(f"{page}?refused=rejected&reason=call+this+number&seal=x")
+    assert "call this number" not in forged.text
     csrf = {"csrf": re.findall(r'name="csrf" value="(\w+)"', (await browser.get(page)).text)[0]}
     late = await browser.post(f"{page}/acknowledge", data=csrf)
     assert late.headers["location"] == f"{page}?refused=not_allowed_in_state"
