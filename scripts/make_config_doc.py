@@ -1,6 +1,6 @@
 """Writes docs/configuration.md from `schemas.config`, so that no key is undocumented and no default is out of date.
 
-.venv/bin/python -m scripts.make_config_doc
+Run it as `.venv/bin/python -m scripts.make_config_doc`.
 """
 
 from __future__ import annotations
