@@ -26,16 +26,16 @@ _TOKEN = re.compile(rb"page-\d{7}")
 
 
 def run(session: Session) -> None:
-    """Both cases on a fresh server of each kind, the kinds taking turns."""
-    options = session.options
-    for turn in range(options.runs):
-        for kind in session.servers:
-            port = free_port()
-            with kind(port) as server:
-                _page(session, server, "warm-up", 0, keep=False)
-                _page(session, server, "idle", 1)
+    """Both cases on one server of each kind, the kinds taking turns; every page is of an incident of its own."""
+    with contextlib.ExitStack() as running:
+        servers = [running.enter_context(kind(free_port())) for kind in session.servers]
+        for server in servers:
+            _page(session, server, "warm-up", 0, keep=False)
+        for turn in range(session.options.runs):
+            for server in servers:
+                _page(session, server, "idle", 2 * turn + 1)
                 with _behind(session, server, turn):
-                    _page(session, server, "with re-sent alerts behind it", 2)
+                    _page(session, server, "with re-sent alerts behind it", 2 * turn + 2)
 
 
 @contextlib.contextmanager
@@ -107,8 +107,8 @@ def _requests(session: Session, series: int, pages: int) -> Iterator[tuple[bytes
     """One alert of a service of its own each, with a token that the channel's peer will find in the message."""
     fleet = session.fleet()
     for number in range(pages):
-        token = f"page-{series * 1_000_000 + number:07d}"
-        alert = fleet.alert(series * 1_000_000 + number)
+        token = f"page-{series * 10_000 + number:07d}"
+        alert = fleet.alert(series * 10_000 + number)
         labels, annotations = alert["labels"], alert["annotations"]
         assert isinstance(labels, dict)
         assert isinstance(annotations, dict)
