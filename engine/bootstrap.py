@@ -12,31 +12,47 @@ from types import FrameType
 
 import structlog
 import uvicorn
+import uvloop
 
 from engine.core.state import Books
 from engine.runtime.embedded import EmbeddedRuntime
 from engine.runtime.judge import replay
 from engine.runtime.worker import Limits
-from engine.store import Store
+from engine.store import Keyring, Store
 from notifiers.outbox import Outbox
 from notifiers.registry import build_all
 from projections import ALL, Projector, create_tables
 from schemas.config import Settings
-from schemas.errors import StoreUnavailable, TocsinError
+from schemas.errors import ConfigError, StoreUnavailable, TocsinError
 from sources import PARSERS
 from web.accounts import Accounts
 from web.app import create_app
 
 log = structlog.get_logger(__name__)
 
+SHORTEST_KEY = 16
+"""Bytes of the chain's key (128 bits, as SM4 and AES have at least)."""
 STOP_S = 5
 """How long open connections may take to finish when the server stops."""
 
 
-def open_store(settings: Settings) -> Store:
+def open_store(settings: Settings, *, read_only: bool = False) -> Store:
     """The store of these settings. Raises ConfigError and StoreUnavailable."""
     password = settings.store.password
-    return Store.open(settings.store.url, password=password.get_secret_value() if password else None)
+    return Store.open(
+        settings.store.url,
+        password=password.get_secret_value() if password else None,
+        read_only=read_only,
+        keys=keyring(settings),
+    )
+
+
+def keyring(settings: Settings) -> Keyring:
+    """How the log is chained. Raises ConfigError for a key that is too short to be one."""
+    key = settings.store.chain_key.get_secret_value().encode() if settings.store.chain_key else b""
+    if key and len(key) < SHORTEST_KEY:
+        raise ConfigError(f"{len(key)} bytes are too short, {SHORTEST_KEY} at least", key="store.chain_key")
+    return Keyring(settings.store.chain, key)
 
 
 def projector(settings: Settings, store: Store) -> Projector:
@@ -61,6 +77,12 @@ def open_accounts(settings: Settings, store: Store, now_ms: Callable[[], int]) -
 def decide_again(store: Store) -> Books:
     """The books after deciding the whole journal again; raises ReplayDiffers where the log says otherwise."""
     return replay(store, PARSERS).books()
+
+
+def run(settings: Settings) -> None:
+    """`serve`, on the fast event loop; see there for what it raises."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings))
 
 
 async def serve(settings: Settings) -> None:
@@ -96,7 +118,9 @@ async def serve(settings: Settings) -> None:
 
 async def _serve_web(settings: Settings, store: Store, runtime: EmbeddedRuntime) -> None:
     accounts = open_accounts(settings, store, runtime.now_ms)
-    app = create_app(runtime, settings, store.engine, accounts, registry=runtime.metrics.registry)
+    app = create_app(
+        runtime, settings, store.engine, accounts, status=runtime.status, registry=runtime.metrics.registry
+    )
     listening = _listen(settings)
     config = uvicorn.Config(
         app, loop="none", log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S, server_header=False

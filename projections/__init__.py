@@ -7,6 +7,7 @@ from projections.deliveries import DeliveryProjection
 from projections.ledger import LedgerProjection
 from projections.projection import Projection, ProjectionStatus
 from projections.projector import Projector, create_tables
+from projections.rejections import RejectionProjection
 from projections.sla import SlaProjection
 from projections.tickets import TicketProjection
 from projections.timeline import TimelineProjection
@@ -25,4 +26,5 @@ def ALL(timezone: str = "Asia/Shanghai") -> list[Projection]:
         TrendProjection(timezone),
         LedgerProjection(),
         DeliveryProjection(),
+        RejectionProjection(),
     ]

@@ -323,11 +323,12 @@ def _conditions(wanted: TicketFilter) -> Iterable[ColumnElement[bool]]:
 
 
 def list_tickets(
-    conn: Connection, *, limit: int = 50, offset: int = 0, **wanted: Unpack[TicketFilter]
+    conn: Connection, *, limit: int = 50, offset: int = 0, urgent_first: bool = False, **wanted: Unpack[TicketFilter]
 ) -> list[TicketRow]:
-    """The tickets that match, newest first."""
+    """The tickets that match, newest first; with `urgent_first`, those of higher priority before the others."""
     newest = (tickets_table.c.opened_ms.desc(), tickets_table.c.incident.desc())
-    statement = select_as(tickets_table, TicketRow).where(*_conditions(wanted)).order_by(*newest)
+    order = (tickets_table.c.priority, *newest) if urgent_first else newest
+    statement = select_as(tickets_table, TicketRow).where(*_conditions(wanted)).order_by(*order)
     return read_as(conn, statement.limit(limit).offset(offset), TicketRow)
 
 

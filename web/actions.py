@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
-import time
 import uuid
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
-from sqlalchemy import Engine, func, select
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from projections.projection import checkpoints
 from schemas.commands import COMMAND
 from schemas.errors import CommandRejected, Overloaded, StoreUnavailable
 from schemas.events import IncidentOpened, IncidentState
@@ -23,13 +18,10 @@ from schemas.ports import Outcome
 from web.accounts import Session
 from web.guard import OperatorForm, Viewer
 from web.signin import see_other
-from web.site import Site, site_of
+from web.site import site_of
 from web.texts import known
 
 router = APIRouter(include_in_schema=False)
-
-READ_BACK_S = 1.5
-"""So long a page waits for the read models to show what its own form just did; then it shows what there is."""
 
 _WORK = ("assign", "start_diagnosis", "mitigate", "resolve", "add_note")
 _RARE = ("set_priority", "merge", "mark_false_alarm")
@@ -117,7 +109,7 @@ async def run(request: Request, actor: str, fixed: dict[str, str]) -> Outcome | 
         return {"refused": "overloaded"}
     except StoreUnavailable:
         return {"refused": "unavailable"}
-    await read_back(site, outcome)
+    await site.runtime.caught_up()
     return outcome
 
 
@@ -136,21 +128,3 @@ def reason_told(request: Request, session: Session) -> str:
 
 def _seal(session: Session, reason: str) -> str:
     return hmac.new(session.csrf.encode(), reason.encode(), hashlib.sha256).hexdigest()[:32]
-
-
-async def read_back(site: Site, outcome: Outcome) -> None:
-    """Wait, not for long, until the read models have gone past the events of `outcome`."""
-    if not outcome.events:
-        return
-    wanted = outcome.events[-1].seq
-    deadline = time.monotonic() + READ_BACK_S
-    while time.monotonic() < deadline:
-        if await run_in_threadpool(_slowest, site.engine, outcome.partition) >= wanted:
-            return
-        await asyncio.sleep(0.03)
-
-
-def _slowest(engine: Engine, partition: int) -> int:
-    going = (checkpoints.c.partition == partition, checkpoints.c.halted_reason.is_(None))
-    with engine.connect() as conn:
-        return int(conn.scalar(select(func.coalesce(func.min(checkpoints.c.position), -1)).where(*going)) or 0)

@@ -15,7 +15,6 @@ from schemas.commands import Command
 from schemas.errors import CommandRejected
 from schemas.events import IncidentState, LoggedEvent, Priority
 from web.accounts import User
-from web.actions import read_back
 from web.guard import api_user
 from web.incidents import OPEN, incident_facts
 from web.reports import FOREVER_MS, days_until_now
@@ -71,7 +70,7 @@ async def command(
     except CommandRejected as rejected:
         status = 404 if rejected.code == "not_found" else 409
         return JSONResponse({"code": rejected.code, "reason": rejected.reason}, status)
-    await read_back(site, outcome)
+    await site.runtime.caught_up()
     return _json({"offset": outcome.offset, "events": [_event(logged) for logged in outcome.events]})
 
 

@@ -31,16 +31,15 @@ def top_of_scale(highest: int) -> int:
     [4, 4, 12, 60, 1200]
     """
     step = max(1, math.ceil(highest / 4))
-    size: int = 10 ** (len(str(step)) - 1)
-    return 4 * next(
-        part * size for part in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if part * size >= step and part * size % 1 == 0
-    )  # type: ignore[return-value]
+    size = 10 ** (len(str(step)) - 1)
+    rounds = (tenths * size for tenths in (10, 15, 20, 25, 30, 40, 50, 60, 80, 100))
+    return 4 * next(tenths // 10 for tenths in rounds if tenths % 10 == 0 and tenths >= 10 * step)
 
 
 def stacked_columns(title: str, columns: Sequence[str], series: Sequence[Series]) -> Markup:
     """Stacked columns, the first series at the bottom; every name is escaped."""
     sums = [sum(one.values[place] for one in series) for place in range(len(columns))]
-    top = int(top_of_scale(max(sums, default=0)))
+    top = top_of_scale(max(sums, default=0))
     high, wide = HEIGHT - TOP - BOTTOM, (WIDTH - LEFT - RIGHT) / max(1, len(columns))
     parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">']
     for step in range(5):

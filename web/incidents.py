@@ -80,7 +80,9 @@ def incident_list(
         count = tickets.count_tickets(conn, **filters.wanted())
         pages = max(1, math.ceil(count / PAGE_SIZE))
         page = min(max(1, int(number) if number.isdecimal() and len(number) < 7 else 1), pages)
-        rows = tickets.list_tickets(conn, limit=PAGE_SIZE, offset=(page - 1) * PAGE_SIZE, **filters.wanted())
+        urgent_first = filters.state == "open"
+        place = {"limit": PAGE_SIZE, "offset": (page - 1) * PAGE_SIZE}
+        rows = tickets.list_tickets(conn, **place, urgent_first=urgent_first, **filters.wanted())
         clocks = {clock.incident: clock for clock in reversed(sla.running(conn))}
     template = "_rows.html" if request.headers.get("hx-request") else "incidents.html"
     facts: dict[str, Any] = {"filters": filters, "rows": rows, "clocks": clocks, "count": count, "open_states": OPEN}

@@ -7,10 +7,8 @@ queue of messages, only the set of incidents it has not heard of, and that set i
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
-from schemas.events import LoggedEvent, PayloadRejected
 from schemas.ports import Runtime
 
 HEARTBEAT_S = 15.0
@@ -20,7 +18,6 @@ GATHER_S = 0.4
 PENDING_MAX = 500
 """Beyond so many unheard incidents a page is told to reload instead."""
 SUBSCRIBERS_MAX = 2_000
-INVALID_KEPT = 20
 
 
 class _Subscriber:
@@ -56,22 +53,16 @@ class Live:
         self._runtime, self._heartbeat_s, self._gather_s = runtime, heartbeat_s, gather_s
         self._subscribers: set[_Subscriber] = set()
         self._closed = False
-        self._invalid: deque[LoggedEvent] = deque(maxlen=INVALID_KEPT)
 
     @property
     def subscribers(self) -> int:
         """How many pages listen at the moment."""
         return len(self._subscribers)
 
-    def last_invalid(self) -> list[LoggedEvent]:
-        """What could not be understood of late, newest first; since the start of this server."""
-        return list(self._invalid)[::-1]
-
     async def run(self) -> None:
         """Read the engine's events until they end, then close every stream."""
         try:
             async for batch in self._runtime.events():
-                self._invalid.extend(logged for logged in batch if isinstance(logged.event.data, PayloadRejected))
                 subjects = (logged.event.subject for logged in batch)
                 changed = {subject.removeprefix("incident/") for subject in subjects if subject.startswith("incident/")}
                 self.tell(changed)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from projections import assessment, deliveries, ledger, sla, trends
+from projections import assessment, deliveries, ledger, rejections, sla, trends
 from schemas.events import DISPOSITIONS
 from web.actions import reason_told
 from web.charts import Series, stacked_columns
@@ -36,11 +36,11 @@ def ledger_page(request: Request, session: Viewer) -> Response:
     """The books: every alert received and its disposition."""
     site = site_of(request)
     with site.engine.connect() as conn:
-        books = ledger.balance(conn)
+        books, invalid = ledger.balance(conn), rejections.latest(conn)
     used = [name for name in DISPOSITIONS if any(counts.get(name) for counts in books.by_source.values())]
     now = sum(sum(counts.values()) for counts in site.runtime.dispositions().values())
     facts: dict[str, Any] = {"books": books, "used": used, "unentered": max(0, now - books.received)}
-    return site.view.page(request, "ledger.html", **facts, invalid=site.live.last_invalid())
+    return site.view.page(request, "ledger.html", **facts, invalid=invalid)
 
 
 @router.get("/trends")

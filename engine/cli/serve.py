@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from engine import bootstrap
 from engine.cli.options import ConfigOption, settings_of
 
 
 def serve(config: ConfigOption = None) -> None:
     """Run Tocsin until SIGTERM or Ctrl-C. 启动服务。"""
-    asyncio.run(bootstrap.serve(settings_of(config)))
+    bootstrap.run(settings_of(config))

@@ -75,6 +75,12 @@ class EmbeddedRuntime:
         for task in done:
             task.result()
 
+    def status(self) -> dict[str, object]:
+        """Whether inputs are accepted (``ready``), and what stands against it."""
+        running = bool(self._tasks) and not any(task.done() for task in self._tasks)
+        store = self._worker.refusal or "ok"
+        return {"ready": running and store == "ok", "running": running, "store": store}
+
     @property
     def metrics(self) -> RuntimeMetrics:
         """What the runtime measures of itself."""

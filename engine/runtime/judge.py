@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import structlog
 
-from engine.chain import Position, extend
+from engine.chain import Position
 from engine.core import CORE_VERSION, Core, Decision
 from engine.store import Entry, Snapshot, Store
 from schemas.errors import TocsinError
@@ -37,7 +37,7 @@ class Judge:
             log.error("record_poisoned", offset=offset, error=repr(bug), exc_info=True)
             self.core, _ = self._restored()
             decision = self.core.poison(record, repr(bug)[:500])
-        logged = extend(self.position, self._partition, offset, decision.events)
+        logged = self._store.chain.extend(self.position, self._partition, offset, decision.events)
         entry = Entry(offset, record, logged)
         self.position = self.position.after(logged)
         self._uncommitted.append(entry)
@@ -104,12 +104,13 @@ def replay(store: Store, parsers: Mapping[str, Parser], *, partition: int = 0) -
 
     Raises ReplayDiffers at the first difference. Returns the core at the end, for its books.
     """
-    core, position = Core(parsers), Position()
+    core, position, chains = Core(parsers), Position(), store.chains(partition)
     poisoned = poison_marks(store, partition)
     head = store.position(partition)
     logged = _stream(store, partition)
     for offset, record in store.journal(partition=partition, stop=head.next_offset):
-        events = extend(position, partition, offset, _redo(core, record, poisoned.get(offset)).events)
+        decided = _redo(core, record, poisoned.get(offset)).events
+        events = chains.at(position.next_seq).extend(position, partition, offset, decided)
         position = position.after(events)
         for event in events:
             stored = next(logged, None)

@@ -55,6 +55,8 @@ class Worker:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="tocsin-writer")
         self._stopping = False
         self._busy = False
+        self.refusal = ""
+        """Why the store does not take commits at present; empty while it does."""
         self._since_snapshot = 0
         self.metrics = RuntimeMetrics()
 
@@ -106,6 +108,7 @@ class Worker:
                 _refuse(batch, StoreUnavailable(str(lost)))
                 return
             self._judge.committed()
+            self.refusal = ""
             self.metrics.commit_s.observe(perf_counter() - started)
             self._answer(judged)
             await self._keep_snapshot(len(batch))
@@ -134,6 +137,7 @@ class Worker:
     async def _recover(self, batch: list[_Waiting], refused: StoreUnavailable) -> None:
         """Nothing of the batch was taken: say so to its callers and go back to what the store has."""
         log.error("commit_refused", problem=str(refused), records=len(batch))
+        self.refusal = str(refused)
         _refuse(batch, refused)
         while True:
             try:

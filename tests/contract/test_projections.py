@@ -46,6 +46,7 @@ def busy_log() -> EventLog:
         e.IncidentMerged("INC-3", "INC-2"),
         opened("INC-4", title="a NUL \0 in a title", service="a\0b"),
         e.IncidentMarkedFalseAlarm("INC-4", "a drill"),
+        e.PayloadRejected("a\0b", "$[0].labels", "expected \0 an object"),
         rolled_up({"a\0b": {"opened": 2, "invalid": 1}, "alertmanager": {"repeated": 3}}),
     ]
     for data in more:
