@@ -126,6 +126,9 @@ def decide_merge(incident: Incident | None, into: Incident | None, command: c.Me
     if incident.scope != into.scope:
         raise CommandRejected("other_scope", f"{into.id} is of scope {into.scope}: link the two instead")
     _require(into, into.is_open, "merge others into")
+    if incident.outage is not None and incident.outage != into.outage:
+        # Annex 3 counts outages by their own length: one must not end by disappearing in lesser trouble.
+        raise CommandRejected("outage_into_other", f"{incident.id} is an outage: merge {into.id} into it instead")
     return (e.IncidentMerged(incident.id, into.id, command.reason),)
 
 

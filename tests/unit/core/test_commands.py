@@ -55,6 +55,8 @@ def _at(stage: str) -> Scenario:
         "merged": [ON_ONE[8]],
         "false_alarm": [ON_ONE[9]],
     }
+    if stage == "outage":
+        return scenario.receive(alert("Down", outage="business"))
     for command in steps[stage]:
         scenario.command(command)
     return scenario
@@ -98,6 +100,7 @@ REJECTED: list[tuple[str, c.Command, str]] = [
     ("triggered", c.Merge(incident="INC-1", into="INC-9"), "not_found"),
     ("closed", c.Merge(incident="INC-2", into="INC-1"), "not_allowed_in_state"),
     ("closed", c.MarkFalseAlarm(incident="INC-1", reason="x"), "not_allowed_in_state"),
+    ("outage", c.Merge(incident="INC-3", into="INC-1"), "outage_into_other"),
     ("resolved", c.SetPriority(incident="INC-1", urgency=1, impact=1), "not_allowed_in_state"),
     ("triggered", c.TestChannel(channel="nowhere"), "not_found"),
 ]
