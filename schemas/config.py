@@ -227,10 +227,21 @@ class Store(_WithSecrets):
     url: str = "sqlite:///var/tocsin.db"
     password: SecretStr | None = None
     password_file: Path | None = None
+    chain: Literal["sha256", "hmac-sm3"] = "sha256"
+    """How the events of the log are chained from now on. With ``hmac-sm3`` nobody without the key can forge one."""
+    chain_key: SecretStr | None = None
+    """The key for ``hmac-sm3``, 16 characters at least. Keep a copy elsewhere: without it the log cannot be checked."""
+    chain_key_file: Path | None = None
     max_pending: Annotated[int, Field(ge=1)] = 10_000
     """Records that may wait for their commit; beyond it senders get 503 with Retry-After."""
     snapshot_every: Annotated[int, Field(ge=1)] = 20_000
     """Records between snapshots of the core's state."""
+
+    @model_validator(mode="after")
+    def _keyed_chain_has_a_key(self) -> Self:
+        if self.chain != "sha256" and not self.chain_key and not self.chain_key_file:
+            raise ValueError(f"chain_key: is required for {self.chain}, or chain_key_file")
+        return self
 
 
 class Source(_WithSecrets):

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from engine import bootstrap
 from engine.config import load
 from engine.store import Store
 from schemas.config import Settings
@@ -41,8 +42,7 @@ def settings_of(config: Path | None) -> Settings:
 
 def reading(settings: Settings) -> Store:
     """The store for reading only: it changes nothing and disturbs no running server. Raises StoreUnavailable."""
-    password = settings.store.password
-    return Store.open(settings.store.url, password=password.get_secret_value() if password else None, read_only=True)
+    return bootstrap.open_store(settings, read_only=True)
 
 
 def clock(at_ms: int, settings: Settings) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection, Engine, select
 
-from engine.chain import GENESIS, Envelope, Position, link
+from engine.chain import GENESIS, Chain, Envelope, Position
+from engine.store.chains import Keyring, settle_chain
 from engine.store.database import WRITES, make_durable, outages_named
 from engine.store.loader import Loader
 from engine.store.rows import event_row, journal_row
@@ -33,8 +34,8 @@ class Appender:
     also holds PostgreSQL's writer lock. Not thread-safe: the store lets one caller in at a time.
     """
 
-    def __init__(self, engine: Engine, lock_file: LockFile | None) -> None:
-        self._engine, self._lock_file = engine, lock_file
+    def __init__(self, engine: Engine, lock_file: LockFile | None, keys: Keyring) -> None:
+        self._engine, self._lock_file, self._keys = engine, lock_file, keys
         self._connection: Connection | None = None
         self._locked = False
         self._positions: dict[int, Position] = {}
@@ -71,7 +72,7 @@ class Appender:
             try:
                 with connection.begin():
                     before = self._positions.get(partition) or self._stored_position(connection, partition)
-                    after = _end(before, partition, entries)
+                    after = _end(before, partition, entries, self._keys.wanted)
                     self._move(connection, partition, before, after)
                     self._into_journal.insert(connection, journal_rows)
                     self._into_events.insert(connection, event_rows)
@@ -120,8 +121,11 @@ class Appender:
             self._connection = None
 
     def _stored_position(self, connection: Connection, partition: int) -> Position:
+        # Once for each connection, and after every refusal: with it, a change of algorithm is recorded.
         connection.exec_driver_sql(self._create_checkpoint, (partition, GENESIS))
-        return read_position(connection, partition)
+        position = read_position(connection, partition)
+        settle_chain(connection, partition, self._keys, position)
+        return position
 
     def _move(self, connection: Connection, partition: int, before: Position, after: Position) -> None:
         moved = connection.exec_driver_sql(
@@ -155,7 +159,7 @@ def _reusable(connection: Connection) -> bool:
     return not getattr(connection.connection.driver_connection, "closed", False)
 
 
-def _end(start: Position, partition: int, entries: Sequence[Entry]) -> Position:
+def _end(start: Position, partition: int, entries: Sequence[Entry], chain: Chain) -> Position:
     """The position behind the entries; raises ConcurrencyConflict where they do not begin at `start`."""
     first = entries[0]
     if first.offset != start.next_offset:
@@ -167,7 +171,7 @@ def _end(start: Position, partition: int, entries: Sequence[Entry]) -> Position:
             raise ValueError(f"offset {entry.offset} follows {position.next_offset - 1} in one batch")
         for index, logged in enumerate(entry.events):
             if not checked:
-                _check_link(start, logged)
+                _check_link(start, logged, chain)
                 checked = True
             expected = (partition, position.next_seq + index, entry.offset, index)
             if (logged.partition, logged.seq, logged.offset, logged.index) != expected:
@@ -176,8 +180,8 @@ def _end(start: Position, partition: int, entries: Sequence[Entry]) -> Position:
     return position
 
 
-def _check_link(start: Position, first: LoggedEvent) -> None:
-    if first.seq != start.next_seq or link(start.head, Envelope.of(first)) != first.hash:
+def _check_link(start: Position, first: LoggedEvent, chain: Chain) -> None:
+    if first.seq != start.next_seq or chain.link(start.head, Envelope.of(first)) != first.hash:
         raise ConcurrencyConflict(
             f"event {first.id} (seq {first.seq}) is not chained to the stored head (seq {start.next_seq - 1})"
         )

@@ -10,11 +10,10 @@ from typing import Any
 from urllib.parse import quote
 
 import psycopg
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from engine.store.tables import METADATA
 from schemas.errors import ConcurrencyConflict, ConfigError, StoreUnavailable
 
 BUSY_TIMEOUT_S = 10
@@ -102,27 +101,6 @@ def make_durable(connection: Connection, durable: bool = True) -> None:
         raw = connection.connection.driver_connection
         assert isinstance(raw, sqlite3.Connection)
         raw.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-
-
-def create_tables(engine: Engine) -> None:
-    """Make what is missing; two processes that start at once do not get in each other's way."""
-    if not _missing_tables(engine):
-        return  # without taking the write lock from a running writer
-    with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SCHEMA_LOCK_KEY})
-        METADATA.create_all(connection)
-
-
-def check_tables(engine: Engine) -> None:
-    """Raises StoreUnavailable where a table of the store is missing."""
-    missing = _missing_tables(engine)
-    if missing:
-        raise StoreUnavailable(f"no journal and log here yet: {engine.url!r} lacks {', '.join(sorted(missing))}")
-
-
-def _missing_tables(engine: Engine) -> set[str]:
-    return set(METADATA.tables) - set(inspect(engine).get_table_names())
 
 
 def is_outage(error: SQLAlchemyError) -> bool:

@@ -10,18 +10,18 @@ import msgspec
 from sqlalchemy import Connection, Engine, delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from engine.chain import Position
+from engine.chain import Chain, Chains, Position
 from engine.store.appender import Appender, Entry, read_position
+from engine.store.chains import Keyring, read_chains
 from engine.store.database import (
     WRITES,
-    check_tables,
-    create_tables,
     database_url,
     is_outage,
     make_durable,
     open_engine,
     outages_named,
 )  # fmt: skip
+from engine.store.migrations import check_schema, migrate, schema_version
 from engine.store.rows import column_text, event_of, packed, record_of, unpacked
 from engine.store.tables import EVENTS, JOURNAL, SNAPSHOTS
 from engine.store.turns import Turns
@@ -53,36 +53,57 @@ class Store:
 
     engine: Engine
 
-    def __init__(self, engine: Engine, lock_file: LockFile | None = None, *, read_only: bool = False) -> None:
+    def __init__(
+        self, engine: Engine, lock_file: LockFile | None = None, *, read_only: bool = False, keys: Keyring | None = None
+    ) -> None:
         self.engine = engine
         self._read_only = read_only
-        self._appender = Appender(engine, lock_file)
+        self._keys = keys or Keyring()
+        self._appender = Appender(engine, lock_file, self._keys)
         self._append_turns = Turns()
         # SQLite has one write lock for all; PostgreSQL lets read models write beside the append.
         self._writing_turns = self._append_turns if engine.dialect.name == "sqlite" else Turns()
 
     @classmethod
-    def open(cls, url: str, *, password: str | None = None, read_only: bool = False) -> Store:
-        """The store at an SQLAlchemy URL, its tables and folder made when missing.
+    def open(
+        cls, url: str, *, password: str | None = None, read_only: bool = False, keys: Keyring | None = None
+    ) -> Store:
+        """The store at an SQLAlchemy URL, its tables and folder made when missing, or brought up to date.
 
-        `read_only` makes nothing and refuses every write. Raises ConfigError for a URL it cannot serve and
-        StoreUnavailable where the database does not answer.
+        `read_only` makes nothing and refuses every write. `keys` says how the log is chained, by default with SHA-256.
+        Raises ConfigError for a URL it cannot serve or a database of a newer Tocsin, and StoreUnavailable where the
+        database does not answer.
         """
         parsed = database_url(url, password)
         lock_file = LockFile(Path(parsed.database or "").resolve()) if parsed.drivername.startswith("sqlite") else None
         with outages_named(f"open {parsed!r}"):
             engine = open_engine(parsed, read_only=read_only)
             try:
-                (check_tables if read_only else create_tables)(engine)
+                (check_schema if read_only else migrate)(engine)
             except BaseException:
                 engine.dispose()
                 raise
-        return cls(engine, lock_file, read_only=read_only)
+        return cls(engine, lock_file, read_only=read_only, keys=keys)
 
     def position(self, partition: int = 0) -> Position:
         """Where the next record and the next event of the partition go, as last committed."""
         with self._reading("read the position") as connection:
             return read_position(connection, partition)
+
+    def chains(self, partition: int = 0) -> Chains:
+        """Which chain made which links so far. Raises ConfigError where that cannot be trusted or lacks its key."""
+        with self._reading("read the chain's algorithms") as connection:
+            return read_chains(connection, partition, self._keys)
+
+    @property
+    def chain(self) -> Chain:
+        """What the next links are made with."""
+        return self._keys.wanted
+
+    def schema_version(self) -> int | None:
+        """The version of the store's own tables."""
+        with outages_named("read the schema version"):
+            return schema_version(self.engine)
 
     def append(self, entries: Sequence[Entry], *, partition: int = 0) -> None:
         """Commit records, their events and the new position at once; durable when it returns, or nothing happened.

@@ -73,6 +73,27 @@ SNAPSHOTS = Table(
 )
 """The core's state after a position; only a shortcut, replay gives the same."""
 
+CHAINS = Table(
+    "chains",
+    METADATA,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("from_seq", BigInteger, nullable=False),
+    Column("head", LargeBinary, nullable=False),
+    Column("algorithm", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("seal", LargeBinary, nullable=False),
+)
+"""With which algorithm links are made from `from_seq` on; without a row, with SHA-256 (see `engine.store.chains`)."""
+
+SCHEMA_VERSIONS = Table(
+    "schema_versions",
+    METADATA,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
+"""The versions that these tables have had, and since when (see `engine.store.migrations`)."""
+
 
 _SQLITE_REFUSAL = """
 CREATE TRIGGER {table}_refuses_{change} BEFORE {change} ON {table}
@@ -88,14 +109,20 @@ FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 """
 
 
+def refusals(table: str, dialect: str) -> list[str]:
+    """The statements that let the database refuse to change rows of an append-only table."""
+    if dialect == "sqlite":
+        return [_SQLITE_REFUSAL.format(table=table, change=change) for change in ("update", "delete")]
+    triggers = [_POSTGRESQL_REFUSAL.format(table=table, change=change) for change in ("update", "delete", "truncate")]
+    return [_POSTGRESQL_FUNCTION, *triggers]
+
+
 def _append_only(table: Table) -> None:
-    statements = [("sqlite", _SQLITE_REFUSAL, change) for change in ("update", "delete")]
-    statements.append(("postgresql", _POSTGRESQL_FUNCTION, ""))
-    statements += [("postgresql", _POSTGRESQL_REFUSAL, change) for change in ("update", "delete", "truncate")]
-    for dialect, text, change in statements:
-        ddl = DDL(text.format(table=table.name, change=change))  # type: ignore[no-untyped-call]
-        event.listen(table, "after_create", ddl.execute_if(dialect=dialect))
+    for dialect in ("sqlite", "postgresql"):
+        for statement in refusals(table.name, dialect):
+            ddl = DDL(statement)  # type: ignore[no-untyped-call]
+            event.listen(table, "after_create", ddl.execute_if(dialect=dialect))
 
 
-_append_only(JOURNAL)
-_append_only(EVENTS)
+for _table in (JOURNAL, EVENTS, CHAINS):
+    _append_only(_table)

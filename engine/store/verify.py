@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row, func, select
 
-from engine.chain import Envelope, Position, verify
+from engine.chain import PLAIN, Chains, Envelope, Position, verify
 from engine.store.appender import read_position
+from engine.store.chains import ChainFault
 from engine.store.database import outages_named
 from engine.store.rows import envelope_of
 from engine.store.store import Store
@@ -30,13 +31,20 @@ class VerifyReport(msgspec.Struct, frozen=True):
 def verify_log(store: Store, partition: int = 0) -> VerifyReport:
     """Recompute the hash chain of a partition, and compare its end with the checkpoint.
 
-    What is appended meanwhile is left for the next time. Raises StoreUnavailable. Cost: one pass over the log.
+    What is appended meanwhile is left for the next time. Raises StoreUnavailable, and ConfigError where the log is
+    chained with a key that this store was not given. Cost: one pass over the log.
     """
     last, end = _extent(store, partition)
+    try:
+        chains = store.chains(partition)
+    except ChainFault as forged:
+        if forged.key:
+            raise
+        return _report(Position(), [], str(forged))
     at = Position()
     for rows in _chunks(store, partition, end.next_seq):
         envelopes = [envelope_of(row) for row in rows]
-        fault = verify(at.head, at.next_seq, envelopes)
+        fault = verify(at.head, at.next_seq, envelopes, chains)
         good = envelopes if fault is None else envelopes[: fault.seq - at.next_seq]
         mistyped = next((row for row in rows[: len(good)] if not _typed(row)), None)
         if mistyped is not None:
@@ -45,7 +53,7 @@ def verify_log(store: Store, partition: int = 0) -> VerifyReport:
         if fault is not None:
             return _report(at, good, fault.problem)
         at = Position(0, at.next_seq + len(good), good[-1].hash)
-    return _report(at, [], _end_fault(last, at, end))
+    return _report(at, [], _end_fault(last, at, end) or _chain_fault(store, chains, end))
 
 
 def _extent(store: Store, partition: int) -> tuple[int, Position]:
@@ -87,4 +95,13 @@ def _end_fault(last: int, at: Position, end: Position) -> str | None:
         return "the last event is not the one that the checkpoint names: the chain was rewritten"
     if last >= end.next_seq:
         return f"event {last} stands behind the checkpoint ({end.next_seq} events): it was not appended by Tocsin"
+    return None
+
+
+def _chain_fault(store: Store, chains: Chains, end: Position) -> str | None:
+    if store.chain is not PLAIN and chains.at(end.next_seq) is PLAIN and end.next_seq > 0:
+        return (
+            f"no event is chained with {store.chain.algorithm}, although the settings ask for it: either nothing was"
+            " written since they do, or somebody has made the log again without the key"
+        )
     return None
