@@ -72,12 +72,12 @@ def main() -> None:
     kinds, notes = peers(arguments.current)
     session = Session(options, kinds)
     began = datetime.now(UTC)
+    out = arguments.out or (None if arguments.quick else REPORT)
     for name in arguments.measures or MEASURES:
         MEASURES[name](session)
+        if out is not None:  # after each, so that an interrupted run leaves what it has
+            out.write_text(document(session.samples, session.absent, _about(began, options, notes), INTRO))
     print("\n".join(verdict_table(verdicts(medians(session.samples)))))
-    out = arguments.out or (None if arguments.quick else REPORT)
-    if out is not None:
-        out.write_text(document(session.samples, session.absent, _about(began, options, notes), INTRO))
 
 
 def _about(began: datetime, options: Options, notes: dict[str, str]) -> dict[str, str]:
