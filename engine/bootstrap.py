@@ -15,6 +15,7 @@ import uvicorn
 import uvloop
 
 from engine.core.state import Books
+from engine.head_limit import BoundedHead
 from engine.runtime.embedded import EmbeddedRuntime
 from engine.runtime.judge import replay
 from engine.runtime.worker import Limits
@@ -123,8 +124,9 @@ async def _serve_web(settings: Settings, store: Store, runtime: EmbeddedRuntime)
     )
     listening = _listen(settings)
     config = uvicorn.Config(
-        app, loop="none", log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S, server_header=False
-    )
+        app, http=BoundedHead, loop="none", log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S,
+        server_header=False,
+    )  # fmt: skip
     server = _Server(config, before_exit=app.state.site.live.close)
     _announce(settings, listening, accounts)
     serving = asyncio.create_task(server.serve([listening]), name="web")
