@@ -126,4 +126,4 @@ def outages_named(doing: str) -> Iterator[None]:
         raise ConcurrencyConflict(f"{doing}: another writer's row is in the way ({cause})") from taken
     except (SQLAlchemyError, psycopg.Error, OSError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
-        raise StoreUnavailable(f"{doing}: {cause}") from error
+        raise StoreUnavailable(f"{doing}: {' '.join(str(cause).split())}") from error  # drivers answer in paragraphs
