@@ -22,3 +22,12 @@ def database_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
     engine = create_engine(url)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database for a store."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/made/when missing/tocsin.db"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database()

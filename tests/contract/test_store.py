@@ -9,7 +9,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from multiprocessing.synchronize import Event as Ready
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -18,17 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from engine.chain import GENESIS
 from engine.store import Position, Snapshot, Store, VerifyReport, verify_log
 from schemas.errors import ConcurrencyConflict, ConfigError
-from tests.batches import entries
-from tests.servers.postgres import Postgres
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/made/when missing/tocsin.db"
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.new_database()
+from tests.batches import entries, tamper
 
 
 @pytest.fixture
@@ -40,15 +29,6 @@ def store(url: str) -> Iterator[Store]:
 
 
 SWAP = "UPDATE events SET seq = {1} WHERE seq = {0}"
-
-
-def tamper(store: Store, table: str, change: str, statement: str) -> None:
-    """Change what the database protects, as its owner could: without the trigger."""
-    on = f" ON {table}" if store.engine.dialect.name == "postgresql" else ""
-    with store.writing() as connection:
-        connection.execute(text(f"DROP TRIGGER {table}_refuses_{change}{on}"))
-        for each in statement.split(";"):
-            connection.execute(text(each))
 
 
 @pytest.mark.parametrize("size", [1, 10, 300])
