@@ -14,7 +14,7 @@ import msgspec
 from tests.servers.tocsin import SOURCES, Tocsin
 
 SENDERS = 6
-PAUSE_S = 0.02
+PAUSE_S = 0.01
 """Longest pause of a sender between two requests; it leaves the machine to Tocsin."""
 RETRY_S = 0.05
 STARTS = "2026-01-05T04:00:00Z"
