@@ -18,10 +18,10 @@ ARRIVES_MS = 3000
 """So soon after its alert was posted an incident stands on a page that is already open."""
 
 
-async def incident_of(tocsin: Tocsin, visits: Visits, device: str, service: str, **options: object) -> Page:
+async def incident_of(tocsin: Tocsin, visits: Visits, device: str, service: str) -> Page:
     """The page of a fresh incident of this service, reached through the list."""
     await fire(tocsin, {"alertname": "PaymentsFail", "service": service, "severity": "critical"}, f"{service} fails")
-    page = await visits.open(tocsin, device, "/", who=OPERATOR, **options)
+    page = await visits.open(tocsin, device, "/", who=OPERATOR)
     await page.get_by_role("link").filter(has_text=f"{service} fails").click()
     await expect(page.locator("#state")).to_have_text("Triggered")
     return page
