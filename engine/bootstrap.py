@@ -16,6 +16,7 @@ import uvloop
 
 from engine.core.state import Books
 from engine.head_limit import BoundedHead
+from engine.runtime.anchoring import keep_anchoring
 from engine.runtime.embedded import EmbeddedRuntime
 from engine.runtime.judge import replay
 from engine.runtime.worker import Limits
@@ -24,7 +25,7 @@ from notifiers.outbox import Outbox
 from notifiers.registry import build_all
 from projections import ALL, Projector, create_tables
 from schemas.config import Settings
-from schemas.errors import ConfigError, StoreUnavailable, TocsinError
+from schemas.errors import ConcurrencyConflict, ConfigError, StoreUnavailable, TocsinError
 from sources import PARSERS
 from web.accounts import Accounts
 from web.app import create_app
@@ -33,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 SHORTEST_KEY = 16
 """Bytes of the chain's key (128 bits, as SM4 and AES have at least)."""
+STANDBY_POLL_S = 1.0
+"""How often a standby looks whether the writer's place is free."""
 STOP_S = 5
 """How long open connections may take to finish when the server stops."""
 
@@ -80,41 +83,67 @@ def decide_again(store: Store) -> Books:
     return replay(store, PARSERS).books()
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, *, standby: bool = False) -> None:
     """`serve`, on the fast event loop; see there for what it raises."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings))
+        runner.run(serve(settings, standby=standby))
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, *, standby: bool = False) -> None:
     """Run the embedded runtime and its web server until SIGTERM or SIGINT.
 
-    Raises ConfigError, StoreUnavailable, and ConcurrencyConflict where another process serves this database.
+    Raises ConfigError, StoreUnavailable, and ConcurrencyConflict where another process serves this database; as a
+    `standby` it waits for that process to end, and takes over.
     """
     _set_up_logging(settings.log_level)
     notifiers = build_all(settings.channels)
     store = open_store(settings)
     try:
-        store.lock_writer()
+        await _become_writer(store, standby=standby)
         limits = Limits(settings.store.max_pending, settings.store.snapshot_every)
         follow = projector(settings, store).catch_up
         runtime = EmbeddedRuntime(store, PARSERS, follow=follow, limits=limits)
         await runtime.start()
         outbox = Outbox(runtime, notifiers)
         delivering = asyncio.create_task(outbox.run(), name="outbox")
+        anchoring = asyncio.create_task(_keep_anchoring(settings, store, runtime), name="anchors")
         try:
             if settings.rules.digest != runtime.rules_digest:
                 await runtime.configure(settings.rules.canonical(), actor="system")
             await _serve_web(settings, store, runtime)
         finally:
+            anchoring.cancel()
             outbox.stop()
             runtime.end_deliveries()
             await asyncio.wait([delivering], timeout=STOP_S)
             delivering.cancel()
-            await asyncio.gather(delivering, return_exceptions=True)
+            await asyncio.gather(delivering, anchoring, return_exceptions=True)
             await runtime.stop()
     finally:
         store.close()
+
+
+async def _become_writer(store: Store, *, standby: bool) -> None:
+    """Lock the writer's place; a standby tries every STANDBY_POLL_S until it is free."""
+    waiting = False
+    while True:
+        try:
+            store.lock_writer()
+            break
+        except (ConcurrencyConflict, StoreUnavailable) as taken:
+            if not standby:
+                raise
+            if not waiting:
+                log.info("standby", waiting_for=str(taken))
+            waiting = True
+        await asyncio.sleep(STANDBY_POLL_S)
+    if waiting:
+        log.warning("standby_takes_over")
+
+
+async def _keep_anchoring(settings: Settings, store: Store, runtime: EmbeddedRuntime) -> None:
+    if settings.anchors.file is not None or settings.anchors.syslog:
+        await keep_anchoring(store, settings.anchors, runtime.now_ms)
 
 
 async def _serve_web(settings: Settings, store: Store, runtime: EmbeddedRuntime) -> None:

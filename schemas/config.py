@@ -244,6 +244,17 @@ class Store(_WithSecrets):
         return self
 
 
+class Anchors(_Section):
+    """Where the head of the log is written down outside of the database, at regular times while serving."""
+
+    file: Path | None = None
+    """One line is added to it for each anchor. Keep it where the database's administrator cannot write."""
+    syslog: Annotated[str, Field(pattern=r"^(/.+|.+:\d{1,5})?$")] = ""
+    """A socket, ``/dev/log`` for example, or ``HOST:PORT`` (UDP); empty: none."""
+    every_h: Annotated[int, Field(ge=1, le=168)] = 24
+    """Hours between anchors."""
+
+
 class Source(_WithSecrets):
     """One sender. `format` names the parser; `token` is what it must show as ``Authorization: Bearer``."""
 
@@ -299,6 +310,7 @@ class Settings(_Section):
 
     server: Server = Server()
     store: Store = Store()
+    anchors: Anchors = Anchors()
     sources: dict[Name, Source] = {}
     channels: dict[Name, Channel] = {}
     rules: Rules = Rules()

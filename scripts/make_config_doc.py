@@ -28,6 +28,7 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("", config.Settings),
     ("server", config.Server),
     ("store", config.Store),
+    ("anchors", config.Anchors),
     ("sources.NAME", config.Source),
     ("channels.NAME", config.EmailChannel),
     ("channels.NAME", config.DingTalkChannel),
@@ -45,6 +46,7 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
 MEANINGS: Final[dict[str, str]] = {
     "Settings.server": "Where the web server listens.",
     "Settings.store": "The database.",
+    "Settings.anchors": "The head of the log, kept outside of the database.",
     "Settings.sources": "Who may send alerts, by name. The name is the last part of `/hooks/NAME`.",
     "Settings.channels": "How messages leave, by name.",
     "Settings.rules": "What the core decides by; journalled whenever it changes.",

@@ -14,8 +14,10 @@ import typer
 from engine import bootstrap
 from engine.cli.options import ConfigOption, JsonOption, clock, reading, settings_of
 from engine.store import Store
+from engine.store.anchors import contradiction, place_anchor, read_anchors
 from engine.store.verify import verify_log
 from schemas.config import Settings
+from schemas.errors import ConfigError
 from schemas.events import LoggedEvent, encode_data
 
 app = typer.Typer(no_args_is_help=True, help="Read, prove and export the log. 日志：查看、校验、导出。")
@@ -59,24 +61,70 @@ def verify(
     decide_again: Annotated[
         bool, typer.Option("--decide-again", help="also decide the whole journal anew, and compare event by event")
     ] = False,
+    anchors: Annotated[
+        Path | None, typer.Option(help="also compare with the anchors of this file (default: anchors.file)")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Recompute the hash chain from the first event to the last: exit code 1 if the past was altered. 校验哈希链。"""
-    store = reading(settings_of(config))
+    settings = settings_of(config)
+    file = anchors or settings.anchors.file
+    store = reading(settings)
     try:
         report = verify_log(store)
         if report.fault:
             typer.echo(
                 f"tocsin: the log does not hold: {report.fault} ({report.events} events before it hold)", err=True
             )
+        else:
+            typer.echo(f"{report.events} events hold; head {report.head}{_algorithms(store)}")
+        contradicted = _compare(store, file) if anchors or (file and file.exists()) else None
+        if report.fault or contradicted:
             raise typer.Exit(1)
-        typer.echo(f"{report.events} events hold; head {report.head}")
         if decide_again:
             books = bootstrap.decide_again(store)
             received = sum(count for counts in books.values() for count in counts.values())
             typer.echo(f"decided again: the same events; {received} alerts received, each with one disposition")
     finally:
         store.close()
+
+
+def _algorithms(store: Store) -> str:
+    """Which links were made with what, where that is not SHA-256 all through."""
+    spans = store.chains().spans
+    if len(spans) == 1:
+        return ""
+    return "".join(f"; {chain.algorithm} {chain.key_id}".rstrip() + f" from event {start}" for start, chain in spans)
+
+
+def _compare(store: Store, file: Path | None) -> str | None:
+    """What the anchors of the file say against the log; says so."""
+    assert file is not None
+    kept = read_anchors(file)
+    contradicted = contradiction(store, kept)
+    if contradicted:
+        typer.echo(f"tocsin: the log is not the one that was anchored: {contradicted}", err=True)
+    else:
+        typer.echo(f"{len(kept)} anchors in {file} agree")
+    return contradicted
+
+
+@app.command()
+def anchor(
+    to: Annotated[Path | None, typer.Option(help="the file to add a line to (default: anchors.file)")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write the head of the log down outside of the database: to a file, and to syslog if set so. 锚定。"""
+    settings = settings_of(config)
+    file = to or settings.anchors.file
+    if file is None and not settings.anchors.syslog:
+        raise ConfigError("where to? give --to FILE, or set this", key="anchors.file")
+    store = reading(settings)
+    try:
+        placed = place_anchor(store, time.time_ns() // 1_000_000, file=file, syslog=settings.anchors.syslog)
+    finally:
+        store.close()
+    typer.echo("the log is empty: nothing to anchor" if placed is None else msgspec.json.encode(placed).decode())
 
 
 @app.command()

@@ -59,8 +59,13 @@ class Appender:
                 self._lock_file.take()
             else:
                 connection = self._writer()
-                with connection.begin():
-                    take_advisory_lock(connection)
+                try:
+                    with connection.begin():
+                        take_advisory_lock(connection)
+                except BaseException:
+                    if not _reusable(connection):
+                        self._drop_connection()
+                    raise
             self._locked = True
 
     def append(self, partition: int, entries: Sequence[Entry]) -> None:

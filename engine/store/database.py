@@ -19,6 +19,8 @@ from schemas.errors import ConcurrencyConflict, ConfigError, StoreUnavailable
 BUSY_TIMEOUT_S = 10
 """How long SQLite waits for another process's write before it gives up."""
 CONNECT_TIMEOUT_S = 10
+_DEAD_PEER = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+"""PostgreSQL notices within 11 s that our machine is gone, and frees the writer's lock for a standby."""
 POOL = 16
 """Connections that are kept; as many again under load, and then readers wait."""
 LOCK_KEY = int.from_bytes(b"tocsin\x00\x01")
@@ -59,7 +61,7 @@ def open_engine(url: URL, *, read_only: bool) -> Engine:
     """An engine whose connections are set up for the store; makes the folder of a new SQLite file."""
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url, read_only)
-    options = "-c default_transaction_read_only=on" if read_only else ""
+    options = f"{_DEAD_PEER} -c default_transaction_read_only=on" if read_only else _DEAD_PEER
     arguments = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "tocsin", "options": options}
     return create_engine(url, pool_pre_ping=True, pool_size=POOL, max_overflow=POOL, connect_args=arguments)
 
