@@ -15,6 +15,7 @@ from engine.store import Store
 from schemas import records as r
 from schemas.commands import COMMAND, Command
 from schemas.deliveries import PendingDelivery
+from schemas.errors import StoreUnavailable
 from schemas.events import DeliveryDue, DeliveryStarted, LoggedEvent
 from schemas.ports import Outcome, Parser
 
@@ -42,6 +43,8 @@ class EmbeddedRuntime:
         self._followers = Followers(follow, self._worker.metrics)
         self._due: asyncio.Queue[PendingDelivery | None] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
+        self._in_doubt: set[tuple[str, int]] = set()
+        """Attempts whose beginning may be on record although the store could not say so."""
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -120,7 +123,17 @@ class EmbeddedRuntime:
 
     async def attempting(self, delivery: str, attempt: int) -> bool:
         """Whether this attempt is still wanted; if so, that it was begun is on record now."""
-        outcome = await self._worker.submit(r.Attempting(self._clock.now_ms(), delivery, attempt))
+        asked = (delivery, attempt)
+        try:
+            outcome = await self._worker.submit(r.Attempting(self._clock.now_ms(), delivery, attempt))
+        except StoreUnavailable:
+            self._in_doubt.add(asked)
+            raise
+        if asked in self._in_doubt:
+            # If the first asking was recorded after all, this one gives no event; and nothing was handed over yet.
+            self._in_doubt.remove(asked)
+            begun = {(one.delivery, one.attempt) for one in self._judge.core.pending_deliveries() if one.started}
+            return asked in begun
         return any(isinstance(logged.event.data, DeliveryStarted) for logged in outcome.events)
 
     async def delivered(

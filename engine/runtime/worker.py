@@ -101,7 +101,7 @@ class Worker:
                 await asyncio.get_running_loop().run_in_executor(self._writer, self._store.append, entries)
             except StoreUnavailable as refused:
                 self.metrics.refused.labels("store").inc(len(batch))
-                await self._recover(batch, refused)
+                await self._recover(judged, refused)
                 continue
             except ConcurrencyConflict as lost:
                 log.error("writer_lost", problem=str(lost))
@@ -134,14 +134,17 @@ class Worker:
         self.metrics.pending.set(self._inbox.qsize())
         return batch
 
-    async def _recover(self, batch: list[_Waiting], refused: StoreUnavailable) -> None:
-        """Nothing of the batch was taken: say so to its callers and go back to what the store has."""
-        log.error("commit_refused", problem=str(refused), records=len(batch))
+    async def _recover(self, judged: Sequence[tuple[_Waiting, Entry, Decision]], refused: StoreUnavailable) -> None:
+        """Nobody knows that anything of the batch was taken: say so to its callers, go back to what the store has."""
+        log.error("commit_refused", problem=str(refused), records=len(judged))
         self.refusal = str(refused)
-        _refuse(batch, refused)
+        _refuse([waiting for waiting, _, _ in judged], refused)
         while True:
             try:
                 await asyncio.to_thread(self._judge.roll_back)
+                if self._judge.position.next_offset > judged[0][1].offset:
+                    # It was committed, only the database's answer was lost: what it ordered must still be done.
+                    self._publish([logged for _, entry, _ in judged for logged in entry.events])
                 return
             except StoreUnavailable as still:
                 log.warning("store_unavailable", problem=str(still))
