@@ -139,9 +139,24 @@ class TestChannel(_Command):
     channel: Line
 
 
+class RecordDrill(_Command):
+    """A backup was restored and put to work; this is what was measured (灾备演练). Times in milliseconds."""
+
+    type: Literal["record_drill"] = "record_drill"
+    backup: Line
+    backup_at_ms: Annotated[int, Field(ge=0)]
+    records: Annotated[int, Field(ge=0)]
+    events: Annotated[int, Field(ge=0)]
+    head: Annotated[str, Field(max_length=64)]
+    decided_again: bool = False
+    rto_ms: Annotated[int, Field(ge=0)]
+    rpo_ms: Annotated[int, Field(ge=0)]
+    problem: Text = ""
+
+
 Command = Annotated[
     Acknowledge | Assign | StartDiagnosis | AddNote | Mitigate | Resolve | StartReview | Close | Reopen | Merge
-    | MarkFalseAlarm | SetPriority | ReportIncident | TestChannel,
+    | MarkFalseAlarm | SetPriority | ReportIncident | TestChannel | RecordDrill,
     Field(discriminator="type"),
 ]  # fmt: skip
 

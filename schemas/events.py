@@ -9,39 +9,21 @@ A field that is added gets a default and keeps the version; anything else bumps 
 
 from __future__ import annotations
 
-import re
 from typing import Literal, get_args
 
 import msgspec
 
-IncidentState = Literal[
-    "triggered", "acknowledged", "assigned", "diagnosing", "mitigated", "resolved", "in_review", "closed", "merged",
-    "false_alarm",
-]  # fmt: skip
-"""Where an incident stands. `merged`, `false_alarm` and `closed` end it; `closed` can be reopened."""
-
-Severity = Literal["critical", "major", "warning", "info"]
-Priority = Literal["P1", "P2", "P3", "P4"]
-Disposition = Literal[
-    "opened", "attached", "repeated", "resolved", "silenced", "inhibited", "in_maintenance", "flapping", "noise",
-    "storm", "dropped_by_rule", "invalid",
-]  # fmt: skip
-"""What became of one received alert: exactly one of these, so that the books balance."""
-
-DISPOSITIONS: tuple[Disposition, ...] = get_args(Disposition)
-
-NoticeKind = Literal["opened", "raised", "reopened", "resolved", "breached", "test"]
-Clock = Literal["response", "resolution"]
-Outage = Literal["business", "database"]
-AccidentLevel = Literal["ordinary", "major", "extraordinary"]
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-class _Data(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag=_snake):
-    """What happened, without where and when."""
+from schemas.drills import DrillRecorded as DrillRecorded
+from schemas.vocabulary import DISPOSITIONS as DISPOSITIONS
+from schemas.vocabulary import AccidentLevel as AccidentLevel
+from schemas.vocabulary import Clock as Clock
+from schemas.vocabulary import Disposition as Disposition
+from schemas.vocabulary import Fact as _Data
+from schemas.vocabulary import IncidentState as IncidentState
+from schemas.vocabulary import NoticeKind as NoticeKind
+from schemas.vocabulary import Outage as Outage
+from schemas.vocabulary import Priority as Priority
+from schemas.vocabulary import Severity as Severity
 
 
 class AlertRef(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -380,7 +362,7 @@ EventData = (
     | IncidentReopened | IncidentMerged | IncidentMarkedFalseAlarm
     | SlaClockStarted | SlaClockStopped | SlaClockBreached | AccidentProposed
     | DeliveryRequested | DeliveryDue | DeliveryStarted | DeliverySucceeded | DeliveryRetryScheduled
-    | DeliveryFailed | DeliveryUnconfirmed | DeliveryCancelled
+    | DeliveryFailed | DeliveryUnconfirmed | DeliveryCancelled | DrillRecorded
 )  # fmt: skip
 
 IncidentEvent = (

@@ -10,6 +10,7 @@ from engine.core.step import Step
 from engine.machines import incident as machine
 from schemas import commands as c
 from schemas import events as e
+from schemas.drills import RPO_TARGET_MS, RTO_TARGET_MS
 from schemas.errors import CommandRejected
 from schemas.records import Commanded
 
@@ -37,6 +38,8 @@ def _decide(command: c.Command, record: Commanded, step: Step) -> None:
             _report(command, record, step)
         case c.TestChannel():
             _test_channel(command, step)
+        case c.RecordDrill():
+            _record_drill(command, record, step)
         case c.Merge():
             found = step.state.incidents.get(command.incident)
             _log(machine.decide_merge(found, step.state.incidents.get(command.into), command), record, step)
@@ -91,3 +94,21 @@ def _test_channel(command: c.TestChannel, step: Step) -> None:
         raise CommandRejected("not_found", f"no receiver uses a channel named {command.channel}")
     notice = notices.probe_notice(command.channel, step.rules, step.at_ms)
     step.request("", (command.channel,), notice, scope="default")
+
+
+def _record_drill(command: c.RecordDrill, record: Commanded, step: Step) -> None:
+    """A restore drill, judged by what is promised (R10.2)."""
+    in_time = command.rto_ms <= RTO_TARGET_MS and command.rpo_ms <= RPO_TARGET_MS
+    drill = e.DrillRecorded(
+        backup=command.backup,
+        backup_at_ms=command.backup_at_ms,
+        records=command.records,
+        events=command.events,
+        head=command.head,
+        decided_again=command.decided_again,
+        rto_ms=command.rto_ms,
+        rpo_ms=command.rpo_ms,
+        passed=in_time and not command.problem,
+        problem=command.problem,
+    )
+    step.log(drill, scope="default", subject="drill", actor=record.actor)
