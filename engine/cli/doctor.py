@@ -96,11 +96,14 @@ def _writable(settings: Settings) -> Finding:
         try:
             with store.writing() as tx:
                 tx.execute(text("SELECT 1"))
+            version = store.schema_version()
         finally:
             store.close()
     except (StoreUnavailable, ConfigError, SQLAlchemyError) as error:
         return Finding("database", "fail", f"not writable: {error}", "check owner, mode and free space of its folder")
-    return Finding("database", "ok", f"{make_url(settings.store.url)!r} reachable and writable")
+    return Finding(
+        "database", "ok", f"{make_url(settings.store.url)!r} reachable and writable, schema version {version}"
+    )
 
 
 def _log(store: Store) -> Finding:
