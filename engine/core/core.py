@@ -146,9 +146,10 @@ class Core:
                 case "retry":
                     self._retry(key, step)
                 case _:
+                    # After a long gap much falls due at once: what expired earlier counts before an incident is woken.
+                    silent = self._intake.expire(silent, step)
                     step.wake(kind, key)
-        if silent:
-            self._intake.expire(silent, step)
+        self._intake.expire(silent, step)
 
     def _retry(self, delivery_id: str, step: Step) -> None:
         pending = self._state.deliveries.get(delivery_id)

@@ -6,7 +6,7 @@ so that a body of many alerts makes few events.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -56,12 +56,14 @@ class Intake:
         batch.settle()
         self._count("tocsin", batch.counts, step)
 
-    def expire(self, alerts: Iterable[AlertState], step: Step) -> None:
-        """Resolve alerts whose sender has been silent for too long. Not received, so not in the books."""
-        batch = _Batch(self, step, "")
-        for alert in alerts:
-            batch.heal(alert, step.at_ms)
-        batch.settle(reason="timeout")
+    def expire(self, alerts: list[AlertState], step: Step) -> list[AlertState]:
+        """Resolve alerts whose sender has been silent for too long; none are left. Not received: not in the books."""
+        if alerts:
+            batch = _Batch(self, step, "")
+            for alert in alerts:
+                batch.heal(alert, step.at_ms)
+            batch.settle(reason="timeout")
+        return []
 
     def is_silent(self, fingerprint_: str, due_ms: int, step: Step) -> AlertState | None:
         """The alert whose expiry timer of `due_ms` rang, if its sender has really fallen silent; else wait on."""

@@ -9,6 +9,7 @@ import pytest
 from engine.core import orders
 from schemas import commands as c
 from schemas import events as e
+from schemas import records as r
 from schemas.config import Rules
 from tests.scenario import NOON, PAGED, Scenario, alert
 
@@ -142,6 +143,15 @@ def test_resolving_over_firing_alerts_is_looked_at_again() -> None:
     """A person may be wrong: what still fires after the reopen window was not over."""
     scenario = Scenario(LASTING).receive(alert()).command(ON_ONE[4]).wait(601)
     assert "still firing" in scenario.one(e.IncidentReopened).reason
+
+
+def test_after_a_long_gap_timers_count_in_their_order() -> None:
+    """Resolved by hand, the sender falls silent, Tocsin sleeps ten hours: the incident stays resolved."""
+    scenario = Scenario(Rules(expiry_s={"test": 300})).receive(alert()).command(ON_ONE[4])
+    scenario.at_ms += 36_000_000
+    scenario.feed(r.Tick(scenario.at_ms))
+    assert scenario.one(e.AlertsResolved).reason == "timeout"
+    assert not scenario.of(e.IncidentReopened)
 
 
 def test_a_merged_incident_goes_on_in_the_other() -> None:
