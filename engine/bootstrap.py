@@ -19,6 +19,7 @@ from engine.head_limit import BoundedHead
 from engine.runtime.anchoring import keep_anchoring
 from engine.runtime.embedded import EmbeddedRuntime
 from engine.runtime.judge import replay
+from engine.runtime.recent import RecentLog
 from engine.runtime.worker import Limits
 from engine.store import Keyring, Store
 from notifiers.outbox import Outbox
@@ -59,13 +60,11 @@ def keyring(settings: Settings) -> Keyring:
     return Keyring(settings.store.chain, key)
 
 
-def projector(settings: Settings, store: Store) -> Projector:
+def projector(settings: Settings, store: Store, recent: RecentLog | None = None) -> Projector:
     """The projector that brings every read model in `store` up to its log; makes their tables."""
     models = ALL(settings.rules.timezone)
     create_tables(store.engine, models)
-    return Projector(
-        store.writing, lambda partition, after, limit: store.log(partition=partition, after=after, limit=limit), models
-    )
+    return Projector(store.writing, (recent or RecentLog(store)).read, models)
 
 
 def open_accounts(settings: Settings, store: Store, now_ms: Callable[[], int]) -> Accounts:
@@ -101,8 +100,9 @@ async def serve(settings: Settings, *, standby: bool = False) -> None:
     try:
         await _become_writer(store, standby=standby)
         limits = Limits(settings.store.max_pending, settings.store.snapshot_every)
-        follow = projector(settings, store).catch_up
-        runtime = EmbeddedRuntime(store, PARSERS, follow=follow, limits=limits)
+        recent = RecentLog(store)
+        follow = projector(settings, store, recent).catch_up
+        runtime = EmbeddedRuntime(store, PARSERS, follow=follow, recent=recent, limits=limits)
         await runtime.start()
         outbox = Outbox(runtime, notifiers)
         delivering = asyncio.create_task(outbox.run(), name="outbox")

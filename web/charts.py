@@ -31,7 +31,7 @@ def top_of_scale(highest: int) -> int:
     [4, 4, 12, 60, 1200]
     """
     step = max(1, math.ceil(highest / 4))
-    size = 10 ** (len(str(step)) - 1)
+    size = int(10 ** (len(str(step)) - 1))
     rounds = (tenths * size for tenths in (10, 15, 20, 25, 30, 40, 50, 60, 80, 100))
     return 4 * next(tenths // 10 for tenths in rounds if tenths % 10 == 0 and tenths >= 10 * step)
 

@@ -10,6 +10,7 @@ from engine.runtime.clock import Clock
 from engine.runtime.followers import Followers
 from engine.runtime.judge import Judge
 from engine.runtime.metrics import RuntimeMetrics
+from engine.runtime.recent import RecentLog
 from engine.runtime.worker import Limits, Worker
 from engine.store import Store
 from schemas import records as r
@@ -32,15 +33,20 @@ class EmbeddedRuntime:
         parsers: Mapping[str, Parser],
         *,
         follow: Callable[[], object] = lambda: None,
+        recent: RecentLog | None = None,
         limits: Limits | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`follow` brings the read models up to the log; it runs in a thread, one call at a time."""
+        """`follow` brings the read models up to the log; it runs in a thread, one call at a time.
+
+        `recent` is where it finds the newest events without reading them back.
+        """
         self._judge = Judge(store, parsers)
         self._clock = clock or Clock()
         self._clock.not_before(self._judge.core.now_ms)
         self._worker = Worker(store, self._judge, self._clock, limits or Limits(), self._publish)
         self._followers = Followers(follow, self._worker.metrics)
+        self._recent = recent
         self._due: asyncio.Queue[PendingDelivery | None] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._in_doubt: set[tuple[str, int]] = set()
@@ -91,6 +97,8 @@ class EmbeddedRuntime:
 
     def _publish(self, events: list[LoggedEvent]) -> None:
         """Events have become durable: order what falls due, and let the read models follow."""
+        if self._recent is not None:
+            self._recent.add(events)
         for logged in events:
             if isinstance(logged.event.data, DeliveryDue):
                 pending = self._judge.core.pending_delivery(logged.event.data.delivery)

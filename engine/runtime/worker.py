@@ -28,6 +28,10 @@ MAX_BATCH = 256
 """Records judged and committed together at most; it bounds how long the loop is busy in one go."""
 ROLL_BACK_WAIT_S = 0.5
 """Between attempts to read the store again after it refused a commit."""
+REFUSED_WAIT_S = 5.0
+"""The longest wait between two commits while the store refuses all of them."""
+LOOK_AT_CLOCK_S = 10.0
+"""A machine's clock that is set forward, or a machine that slept, is noticed within so long."""
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +48,9 @@ class _Waiting(msgspec.Struct):
     answer: asyncio.Future[Outcome] | None
 
 
+_Judged = tuple[_Waiting, Entry, Decision]
+
+
 class Worker:
     """One queue, one judge, one writer thread. `publish` gets the events of each batch once they are durable."""
 
@@ -57,6 +64,8 @@ class Worker:
         self._busy = False
         self.refusal = ""
         """Why the store does not take commits at present; empty while it does."""
+        self._refusals = 0
+        """Commits that it refused since the last one that it took."""
         self._since_snapshot = 0
         self.metrics = RuntimeMetrics()
 
@@ -94,13 +103,16 @@ class Worker:
             self._busy = False
             batch = await self._gather()
             self._busy = True
-            judged = [(waiting, *self._judge.judge(waiting.record)) for waiting in batch]
-            started = perf_counter()
+            judged: list[_Judged] = []
             try:
+                for waiting in batch:  # one on which the core fails is judged behind a restored state: reads the store
+                    judged.append((waiting, *self._judge.judge(waiting.record)))
+                started = perf_counter()
                 entries = [entry for _, entry, _ in judged]
                 await asyncio.get_running_loop().run_in_executor(self._writer, self._store.append, entries)
             except StoreUnavailable as refused:
                 self.metrics.refused.labels("store").inc(len(batch))
+                _refuse(batch, refused)
                 await self._recover(judged, refused)
                 continue
             except ConcurrencyConflict as lost:
@@ -108,7 +120,7 @@ class Worker:
                 _refuse(batch, StoreUnavailable(str(lost)))
                 return
             self._judge.committed()
-            self.refusal = ""
+            self.refusal, self._refusals = "", 0
             self.metrics.commit_s.observe(perf_counter() - started)
             self._answer(judged)
             await self._keep_snapshot(len(batch))
@@ -123,7 +135,7 @@ class Worker:
                 batch.append(_Waiting(r.Tick(self._clock.now_ms()), None))
             elif self._inbox.empty():
                 try:
-                    async with asyncio.timeout(wait_s):
+                    async with asyncio.timeout(None if wait_s is None else min(wait_s, LOOK_AT_CLOCK_S)):
                         batch.append(await self._inbox.get())
                 except TimeoutError:
                     continue
@@ -134,17 +146,23 @@ class Worker:
         self.metrics.pending.set(self._inbox.qsize())
         return batch
 
-    async def _recover(self, judged: Sequence[tuple[_Waiting, Entry, Decision]], refused: StoreUnavailable) -> None:
-        """Nobody knows that anything of the batch was taken: say so to its callers, go back to what the store has."""
+    async def _recover(self, judged: Sequence[_Judged], refused: StoreUnavailable) -> None:
+        """Nobody knows that anything of the batch was taken: go back to what the store has.
+
+        Its callers were told so. Each refusal in a row makes the next attempt come later: a due timer would otherwise
+        try again at once, and restore the whole state each time, for as long as a disk is full.
+        """
         log.error("commit_refused", problem=str(refused), records=len(judged))
         self.refusal = str(refused)
-        _refuse([waiting for waiting, _, _ in judged], refused)
+        self._refusals += 1
         while True:
             try:
                 await asyncio.to_thread(self._judge.roll_back)
-                if self._judge.position.next_offset > judged[0][1].offset:
+                if judged and self._judge.position.next_offset > judged[0][1].offset:
                     # It was committed, only the database's answer was lost: what it ordered must still be done.
                     self._publish([logged for _, entry, _ in judged for logged in entry.events])
+                if self._refusals > 1:
+                    await asyncio.sleep(min(ROLL_BACK_WAIT_S * 2 ** min(self._refusals - 2, 10), REFUSED_WAIT_S))
                 return
             except StoreUnavailable as still:
                 log.warning("store_unavailable", problem=str(still))
@@ -152,7 +170,7 @@ class Worker:
                     _refuse([self._inbox.get_nowait()], still)
                 await asyncio.sleep(ROLL_BACK_WAIT_S)
 
-    def _answer(self, judged: Sequence[tuple[_Waiting, Entry, Decision]]) -> None:
+    def _answer(self, judged: Sequence[_Judged]) -> None:
         events: list[LoggedEvent] = []
         self.metrics.batch_records.observe(len(judged))
         for waiting, entry, decision in judged:
