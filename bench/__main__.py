@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import os
 import subprocess
 import sys
 import tempfile
@@ -71,16 +72,16 @@ def main() -> None:
         return
     kinds, notes = peers(arguments.current)
     session = Session(options, kinds)
-    began = datetime.now(UTC)
+    began, load = datetime.now(UTC), os.getloadavg()[0]
     out = arguments.out or (None if arguments.quick else REPORT)
     for name in arguments.measures or MEASURES:
         MEASURES[name](session)
         if out is not None:  # after each, so that an interrupted run leaves what it has
-            out.write_text(document(session.samples, session.absent, _about(began, options, notes), INTRO))
+            out.write_text(document(session.samples, session.absent, _about(began, load, options, notes), INTRO))
     print("\n".join(verdict_table(verdicts(medians(session.samples)))))
 
 
-def _about(began: datetime, options: Options, notes: dict[str, str]) -> dict[str, str]:
+def _about(began: datetime, load: float, options: Options, notes: dict[str, str]) -> dict[str, str]:
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
         fsync = f"{fsync_ms(Path(folder)):.2f} ms for 4 KB, bare, in {tempfile.gettempdir()}"
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT)
@@ -88,13 +89,21 @@ def _about(began: datetime, options: Options, notes: dict[str, str]) -> dict[str
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
     return {
         "date": f"{began:%Y-%m-%d %H:%M} to {datetime.now(UTC):%H:%M} UTC",
-        "command": f"`python -m bench {' '.join(sys.argv[1:])}`".replace(" `", "`"),
+        "command": " ".join(("`python -m bench", *_said())) + "`",
         "tocsin": f"{importlib.metadata.version('tocsin')} at {commit.stdout.strip() or 'no commit'}; {versions}",
         **notes,
         **machine(),
         "fsync": fsync,
+        "load at the start": f"{load:.1f} (beyond 0: other work shared the machine)",
+        "offered behind pages": f"{options.paging_rate:,.0f} re-sent alerts a second, 64 a request",
         "runs": f"{options.runs}, seed {options.seed}",
     }
+
+
+def _said() -> list[str]:
+    """The arguments, without where the report was to go."""
+    said = sys.argv[1:]
+    return [each for at, each in enumerate(said) if each != "--out" and (at == 0 or said[at - 1] != "--out")]
 
 
 if __name__ == "__main__":
