@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypedDict, Unpack
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, or_, select, tuple_, update
 
 from projections.projection import Projection, Row
 from projections.rows import MAX_KEY, Rows, read_as, read_keys, select_as, upsert
@@ -187,6 +187,17 @@ class TicketProjection(Projection):
 
     def apply_all(self, events: Sequence[e.LoggedEvent], tx: Connection) -> None:
         """Fold the events into the tickets. Raises LookupError on an event of an incident that was never opened."""
+        run: list[e.LoggedEvent] = []
+        for logged in events:
+            run.append(logged)
+            if isinstance(logged.event.data, e.IncidentMerged):
+                self._fold(run, tx)
+                _move_alerts(tx, logged.event.data.incident, logged.event.data.into)
+                run = []
+        if run:
+            self._fold(run, tx)
+
+    def _fold(self, events: Sequence[e.LoggedEvent], tx: Connection) -> None:
         tickets = Rows(tx, tickets_table, (_incident(logged) for logged in events))
         alerts = _Alerts(tx, _alert_keys(events))
         for logged in events:
@@ -196,6 +207,21 @@ class TicketProjection(Projection):
             tickets.put(_folded(ticket, alerts, logged))
         tickets.save(tx)
         alerts.save(tx)
+
+
+def _move_alerts(tx: Connection, merged: str, into: str) -> None:
+    """The incident merged into answers for the alerts of the other from now on."""
+    of = alerts_table.c
+    known = select(of.fingerprint).where(of.incident == into)
+    tx.execute(update(alerts_table).where(of.incident == merged, of.fingerprint.not_in(known)).values(incident=into))
+    tx.execute(delete(alerts_table).where(of.incident == merged))
+    for incident in (merged, into):
+        mine = select(func.count()).where(of.incident == incident)
+        counts = {
+            "alert_count": mine.scalar_subquery(),
+            "firing_count": mine.where(of.resolved_ms.is_(None)).scalar_subquery(),
+        }
+        tx.execute(update(tickets_table).where(tickets_table.c.incident == incident).values(counts))
 
 
 def _folded(ticket: Row | None, alerts: _Alerts, logged: e.LoggedEvent) -> Row:

@@ -201,3 +201,21 @@ def test_the_counts_agree_with_the_alerts(first: list[e.AlertRef], life: list[e.
     assert ticket.alert_count == len(alerts)
     assert ticket.firing_count == sum(one.resolved_ms is None for one in alerts) <= ticket.alert_count
     assert ticket.opened_ms <= ticket.updated_ms
+
+
+def test_a_merge_moves_the_alerts(given: Given) -> None:
+    """After a merge the other ticket answers for the alerts of both, and they heal there."""
+    mine, shared = alert("Mine"), alert("Shared")
+    log = EventLog(
+        opened("INC-1", mine, shared),
+        opened("INC-2", alert("Other"), shared),
+        e.IncidentMerged("INC-1", "INC-2"),
+        e.AlertsResolved("INC-2", [mine.fingerprint], "sender"),
+    )
+    conn = given(TicketProjection(), log)
+    merged, into = get_ticket(conn, "INC-1"), get_ticket(conn, "INC-2")
+    assert merged is not None
+    assert into is not None
+    assert (merged.state, merged.alert_count, merged.firing_count) == ("merged", 0, 0)
+    assert (into.alert_count, into.firing_count) == (3, 2)
+    assert [one.resolved_ms is None for one in ticket_alerts(conn, "INC-2")] == [True, True, False]
