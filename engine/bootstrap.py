@@ -8,12 +8,14 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 import structlog
 import uvicorn
 import uvloop
 
+from engine.core import CORE_VERSION
 from engine.core.state import Books
 from engine.head_limit import BoundedHead
 from engine.runtime.anchoring import keep_anchoring
@@ -21,7 +23,8 @@ from engine.runtime.embedded import EmbeddedRuntime
 from engine.runtime.judge import replay
 from engine.runtime.recent import RecentLog
 from engine.runtime.worker import Limits
-from engine.store import Keyring, Store
+from engine.store import Keyring, Store, retention
+from engine.store.archive import Segment
 from notifiers.outbox import Outbox
 from notifiers.registry import build_all
 from projections import ALL, Projector, create_tables
@@ -49,6 +52,7 @@ def open_store(settings: Settings, *, read_only: bool = False) -> Store:
         password=password.get_secret_value() if password else None,
         read_only=read_only,
         keys=keyring(settings),
+        archive=settings.store.archive,
     )
 
 
@@ -80,6 +84,13 @@ def open_accounts(settings: Settings, store: Store, now_ms: Callable[[], int]) -
 def decide_again(store: Store) -> Books:
     """The books after deciding the whole journal again; raises ReplayDiffers where the log says otherwise."""
     return replay(store, PARSERS).books()
+
+
+def archive_journal(store: Store, folder: Path, older_than_days: int, now_ms: int) -> list[Segment]:
+    """Move records of that age into the archive; see `engine.store.retention`."""
+    return retention.archive_journal(
+        store, folder, older_than_days=older_than_days, now_ms=now_ms, core_version=CORE_VERSION
+    )
 
 
 def run(settings: Settings, *, standby: bool = False) -> None:

@@ -232,6 +232,8 @@ class Store(_WithSecrets):
     chain_key: SecretStr | None = None
     """The key for ``hmac-sm3``, 16 characters at least. Keep a copy elsewhere: without it the log cannot be checked."""
     chain_key_file: Path | None = None
+    archive: Path | None = None
+    """The folder of the compressed records that ``tocsin journal archive`` has taken out of the database."""
     max_pending: Annotated[int, Field(ge=1)] = 10_000
     """Records that may wait for their commit; beyond it senders get 503 with Retry-After."""
     snapshot_every: Annotated[int, Field(ge=1)] = 20_000

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from engine.cli import config, demo, doctor, explain, incidents, ingest, log, projections, serve, users
+from engine.cli import config, demo, doctor, explain, incidents, ingest, journal, log, projections, serve, users
 from schemas.errors import TocsinError
 
 
@@ -36,6 +36,7 @@ app.command("ingest")(ingest.ingest)
 app.command("explain")(explain.explain)
 app.command("doctor")(doctor.doctor)
 app.add_typer(log.app, name="log")
+app.add_typer(journal.app, name="journal")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(config.app, name="config")
 app.add_typer(projections.app, name="projections")

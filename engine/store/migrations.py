@@ -12,7 +12,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, Engine, func, insert, inspect, select, text
 
 from engine.store.database import SCHEMA_LOCK_KEY, WRITES
-from engine.store.tables import JOURNAL, METADATA, SCHEMA_VERSIONS, refusals
+from engine.store.tables import JOURNAL, KEEP_UNARCHIVED, METADATA, SCHEMA_VERSIONS, refusals
 from schemas.errors import ConfigError, StoreUnavailable
 
 Step = Callable[[Connection], None]
@@ -36,7 +36,21 @@ def _record_chains_and_versions(connection: Connection) -> None:
     )
 
 
-STEPS: tuple[Step, ...] = (_record_chains_and_versions,)
+def _archive_the_journal(connection: Connection) -> None:
+    on_journal = " ON journal" if connection.dialect.name == "postgresql" else ""
+    _run(
+        connection,
+        "CREATE TABLE segments (partition INTEGER NOT NULL, first_offset BIGINT NOT NULL, next_offset BIGINT NOT NULL,"
+        " records BIGINT NOT NULL, first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL, file TEXT NOT NULL,"
+        " size BIGINT NOT NULL, sha256 TEXT NOT NULL, head BYTES NOT NULL, PRIMARY KEY (partition, first_offset))",
+        *refusals("segments", connection.dialect.name),
+        "CREATE TABLE pruning (partition INTEGER NOT NULL, PRIMARY KEY (partition))",
+        f"DROP TRIGGER journal_refuses_delete{on_journal}",
+        *KEEP_UNARCHIVED[connection.dialect.name],
+    )
+
+
+STEPS: tuple[Step, ...] = (_record_chains_and_versions, _archive_the_journal)
 """`STEPS[n]` makes version n + 2 out of version n + 1. Version 1 is what there was before versions were recorded."""
 
 CURRENT = len(STEPS) + 1

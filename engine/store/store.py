@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from engine.chain import Chain, Chains, Position
 from engine.store.appender import Appender, Entry, read_position
+from engine.store.archive import records_of, segment_at
 from engine.store.chains import Keyring, read_chains
 from engine.store.database import (
     WRITES,
@@ -54,9 +55,16 @@ class Store:
     engine: Engine
 
     def __init__(
-        self, engine: Engine, lock_file: LockFile | None = None, *, read_only: bool = False, keys: Keyring | None = None
+        self,
+        engine: Engine,
+        lock_file: LockFile | None = None,
+        *,
+        read_only: bool = False,
+        keys: Keyring | None = None,
+        archive: Path | None = None,
     ) -> None:
         self.engine = engine
+        self._archive = archive
         self._read_only = read_only
         self._keys = keys or Keyring()
         self._appender = Appender(engine, lock_file, self._keys)
@@ -66,11 +74,18 @@ class Store:
 
     @classmethod
     def open(
-        cls, url: str, *, password: str | None = None, read_only: bool = False, keys: Keyring | None = None
+        cls,
+        url: str,
+        *,
+        password: str | None = None,
+        read_only: bool = False,
+        keys: Keyring | None = None,
+        archive: Path | None = None,
     ) -> Store:
         """The store at an SQLAlchemy URL, its tables and folder made when missing, or brought up to date.
 
         `read_only` makes nothing and refuses every write. `keys` says how the log is chained, by default with SHA-256.
+        `archive` is the folder of the records that were pruned from the journal.
         Raises ConfigError for a URL it cannot serve or a database of a newer Tocsin, and StoreUnavailable where the
         database does not answer.
         """
@@ -83,7 +98,7 @@ class Store:
             except BaseException:
                 engine.dispose()
                 raise
-        return cls(engine, lock_file, read_only=read_only, keys=keys)
+        return cls(engine, lock_file, read_only=read_only, keys=keys, archive=archive)
 
     def position(self, partition: int = 0) -> Position:
         """Where the next record and the next event of the partition go, as last committed."""
@@ -118,14 +133,23 @@ class Store:
                 self._appender.append(partition, entries)
 
     def journal(self, *, partition: int = 0, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Record]]:
-        """The records from offset `start` to before `stop`, in order; read in chunks, each a short read of its own."""
+        """The records from offset `start` to before `stop`, in order; read in chunks, each a short read of its own.
+
+        What was archived is read from the archive; raises ConfigError where the settings do not say where that is, and
+        StoreUnavailable for a segment that is not the one that was archived.
+        """
         columns = select(JOURNAL.c.offset, JOURNAL.c.body).where(JOURNAL.c.partition == partition)
         if stop is not None:
             columns = columns.where(JOURNAL.c.offset < stop)
         columns = columns.order_by(JOURNAL.c.offset).limit(JOURNAL_CHUNK)
-        while True:
+        while stop is None or start < stop:
             with self._reading("read the journal") as connection:
                 rows = connection.execute(columns.where(JOURNAL.c.offset >= start)).all()
+                segment = None if rows and rows[0].offset == start else segment_at(connection, partition, start)
+            if segment is not None:
+                yield from records_of(self._archive, segment, start, stop)
+                start = segment.next_offset
+                continue
             for row in rows:
                 yield row.offset, record_of(row.body)
             if len(rows) < JOURNAL_CHUNK:

@@ -86,6 +86,25 @@ CHAINS = Table(
 )
 """With which algorithm links are made from `from_seq` on; without a row, with SHA-256 (see `engine.store.chains`)."""
 
+SEGMENTS = Table(
+    "segments",
+    METADATA,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("first_offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("records", BigInteger, nullable=False),
+    Column("first_ms", BigInteger, nullable=False),
+    Column("last_ms", BigInteger, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("head", LargeBinary, nullable=False),
+)
+"""The stretches of the journal that stand in the archive and no longer in `journal` (see `engine.store.archive`)."""
+
+PRUNING = Table("pruning", METADATA, Column("partition", Integer, primary_key=True, autoincrement=False))
+"""A row of it opens `journal` for removing what `segments` names. It lives within one transaction only."""
+
 SCHEMA_VERSIONS = Table(
     "schema_versions",
     METADATA,
@@ -109,6 +128,25 @@ FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 """
 
 
+_ARCHIVED = """EXISTS (SELECT 1 FROM pruning JOIN segments ON segments.partition = pruning.partition
+WHERE pruning.partition = OLD.partition AND segments.first_offset <= OLD."offset" AND OLD."offset" < next_offset)"""
+
+KEEP_UNARCHIVED = {
+    "sqlite": [
+        f"CREATE TRIGGER journal_refuses_delete BEFORE delete ON journal WHEN NOT {_ARCHIVED}\n"
+        "BEGIN SELECT RAISE(ABORT, 'journal is append-only'); END"
+    ],
+    "postgresql": [
+        "CREATE OR REPLACE FUNCTION refuse_unarchived() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN\n"
+        f"IF {_ARCHIVED} THEN RETURN OLD; END IF;\n"
+        "RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' is append-only'; END $$",
+        "CREATE TRIGGER journal_refuses_delete BEFORE delete ON journal\n"
+        "FOR EACH ROW EXECUTE FUNCTION refuse_unarchived()",
+    ],
+}
+"""The trigger that lets rows of `journal` go only when they are archived, and only while they are being pruned."""
+
+
 def refusals(table: str, dialect: str) -> list[str]:
     """The statements that let the database refuse to change rows of an append-only table."""
     if dialect == "sqlite":
@@ -119,10 +157,13 @@ def refusals(table: str, dialect: str) -> list[str]:
 
 def _append_only(table: Table) -> None:
     for dialect in ("sqlite", "postgresql"):
-        for statement in refusals(table.name, dialect):
+        statements = refusals(table.name, dialect)
+        if table is JOURNAL:
+            statements = [each for each in statements if "_refuses_delete" not in each] + KEEP_UNARCHIVED[dialect]
+        for statement in statements:
             ddl = DDL(statement)  # type: ignore[no-untyped-call]
             event.listen(table, "after_create", ddl.execute_if(dialect=dialect))
 
 
-for _table in (JOURNAL, EVENTS, CHAINS):
+for _table in (JOURNAL, EVENTS, CHAINS, SEGMENTS):
     _append_only(_table)
