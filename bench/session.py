@@ -35,8 +35,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 QUICK = Options(
-    runs=3, services=40, seconds=0.7, new_alerts=3_200, resent_alerts=3_200, single_alerts=200, pages=20,
-    memory_alerts=(10_000,), replay_alerts=20_000, incidents=300, active=(1_000, 10_000),
+    runs=3, services=40, seconds=0.4, new_alerts=1_600, resent_alerts=1_600, single_alerts=100, pages=12,
+    memory_alerts=(10_000,), replay_alerts=10_000, incidents=200, active=(1_000, 10_000),
 )  # fmt: skip
 
 
