@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -19,6 +20,7 @@ from engine.core import CORE_VERSION
 from engine.core.state import Books
 from engine.head_limit import BoundedHead
 from engine.runtime.anchoring import keep_anchoring
+from engine.runtime.drill import run_drill
 from engine.runtime.embedded import EmbeddedRuntime
 from engine.runtime.judge import replay
 from engine.runtime.recent import RecentLog
@@ -28,6 +30,7 @@ from engine.store.archive import Segment
 from notifiers.outbox import Outbox
 from notifiers.registry import build_all
 from projections import ALL, Projector, create_tables
+from schemas.commands import Command, RecordDrill
 from schemas.config import Settings
 from schemas.errors import ConcurrencyConflict, ConfigError, StoreUnavailable, TocsinError
 from sources import PARSERS
@@ -91,6 +94,30 @@ def archive_journal(store: Store, folder: Path, older_than_days: int, now_ms: in
     return retention.archive_journal(
         store, folder, older_than_days=older_than_days, now_ms=now_ms, core_version=CORE_VERSION
     )
+
+
+def drill(settings: Settings, backups: Path, now_ms: int, *, decide_again: bool) -> RecordDrill:
+    """Prove the newest backup; see `engine.runtime.drill`."""
+    live = open_store(settings, read_only=True)
+    try:
+        return run_drill(backups, live, PARSERS, now_ms=now_ms, decide_again=decide_again)
+    finally:
+        live.close()
+
+
+async def command_alone(settings: Settings, command: Command) -> None:
+    """Run one command while no server does. Raises ConcurrencyConflict where one runs, and CommandRejected."""
+    store = open_store(settings)
+    try:
+        store.lock_writer()
+        runtime = EmbeddedRuntime(store, PARSERS)
+        await runtime.start()
+        try:
+            await runtime.command(command, actor="system", command_id=str(uuid.uuid4()))
+        finally:
+            await runtime.stop()
+    finally:
+        store.close()
 
 
 def run(settings: Settings, *, standby: bool = False) -> None:

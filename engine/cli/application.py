@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from engine.cli import config, demo, doctor, explain, incidents, ingest, journal, log, projections, serve, users
+from engine.cli import backup, config, demo, doctor, explain, incidents, ingest, journal, log, projections, serve, users
 from schemas.errors import TocsinError
 
 
@@ -35,6 +35,9 @@ app.command("demo")(demo.demo)
 app.command("ingest")(ingest.ingest)
 app.command("explain")(explain.explain)
 app.command("doctor")(doctor.doctor)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
+app.command("drill")(backup.drill)
 app.add_typer(log.app, name="log")
 app.add_typer(journal.app, name="journal")
 app.add_typer(incidents.app, name="incidents")

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from engine import bootstrap
 from engine.cli.options import ConfigOption, JsonOption, print_json, reading, settings_of
 from engine.store import Store, verify_log
+from engine.store.migrations import schema_version
 from schemas.config import Settings
 from schemas.errors import ConfigError, StoreUnavailable
 
@@ -96,7 +97,7 @@ def _writable(settings: Settings) -> Finding:
         try:
             with store.writing() as tx:
                 tx.execute(text("SELECT 1"))
-            version = store.schema_version()
+            version = schema_version(store.engine)
         finally:
             store.close()
     except (StoreUnavailable, ConfigError, SQLAlchemyError) as error:

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from engine.chain import Chain, Chains, Position
+from engine.chain import Chains, Position
 from engine.store.appender import Appender, Entry, read_position
 from engine.store.archive import records_of, segment_at
 from engine.store.chains import Keyring, read_chains
@@ -22,7 +22,7 @@ from engine.store.database import (
     open_engine,
     outages_named,
 )  # fmt: skip
-from engine.store.migrations import check_schema, migrate, schema_version
+from engine.store.migrations import check_schema, migrate
 from engine.store.rows import column_text, event_of, packed, record_of, unpacked
 from engine.store.tables import EVENTS, JOURNAL, SNAPSHOTS
 from engine.store.turns import Turns
@@ -49,7 +49,8 @@ class Store:
     """One database with its single writer and any number of readers.
 
     `append` is called from one thread; everything else from any. `engine` is for reads; writes beside the log go
-    through `writing()`. Every method raises StoreUnavailable when the database or its disk fails.
+    through `writing()`. `chain` makes the next links; `archive` is the folder of the records that were pruned.
+    Every method raises StoreUnavailable when the database or its disk fails.
     """
 
     engine: Engine
@@ -64,10 +65,11 @@ class Store:
         archive: Path | None = None,
     ) -> None:
         self.engine = engine
-        self._archive = archive
+        self.archive = archive
         self._read_only = read_only
-        self._keys = keys or Keyring()
-        self._appender = Appender(engine, lock_file, self._keys)
+        self.keys = keys or Keyring()
+        self.chain = self.keys.wanted
+        self._appender = Appender(engine, lock_file, self.keys)
         self._append_turns = Turns()
         # SQLite has one write lock for all; PostgreSQL lets read models write beside the append.
         self._writing_turns = self._append_turns if engine.dialect.name == "sqlite" else Turns()
@@ -108,17 +110,7 @@ class Store:
     def chains(self, partition: int = 0) -> Chains:
         """Which chain made which links so far. Raises ConfigError where that cannot be trusted or lacks its key."""
         with self._reading("read the chain's algorithms") as connection:
-            return read_chains(connection, partition, self._keys)
-
-    @property
-    def chain(self) -> Chain:
-        """What the next links are made with."""
-        return self._keys.wanted
-
-    def schema_version(self) -> int | None:
-        """The version of the store's own tables."""
-        with outages_named("read the schema version"):
-            return schema_version(self.engine)
+            return read_chains(connection, partition, self.keys)
 
     def append(self, entries: Sequence[Entry], *, partition: int = 0) -> None:
         """Commit records, their events and the new position at once; durable when it returns, or nothing happened.
@@ -147,7 +139,7 @@ class Store:
                 rows = connection.execute(columns.where(JOURNAL.c.offset >= start)).all()
                 segment = None if rows and rows[0].offset == start else segment_at(connection, partition, start)
             if segment is not None:
-                yield from records_of(self._archive, segment, start, stop)
+                yield from records_of(self.archive, segment, start, stop)
                 start = segment.next_offset
                 continue
             for row in rows:

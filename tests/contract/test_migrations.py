@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, inspect, text
 
 from engine.store import Store, verify_log
 from engine.store.database import database_url
-from engine.store.migrations import CURRENT, STEPS
+from engine.store.migrations import CURRENT, STEPS, schema_version
 from engine.store.rows import event_row, journal_row
 from engine.store.store import Position
 from schemas.errors import ConfigError, StoreUnavailable
@@ -72,7 +72,7 @@ def test_a_database_of_version_1_opens(url: str) -> None:
     with pytest.raises(StoreUnavailable, match="schema version 1"):
         Store.open(url, read_only=True)
     store = Store.open(url)
-    assert store.schema_version() == CURRENT
+    assert schema_version(store.engine) == CURRENT
     assert verify_log(store).events == 3
     store.append(entries(store.position(), 1)[0])
     store.close()
