@@ -123,7 +123,7 @@ def proposals(conn: Connection, since_ms: int, until_ms: int) -> list[Proposal]:
     rows = conn.execute(select(proposals_table).where(*period).order_by(column.proposed_ms, column.incident)).all()
     marks: dict[str, list[tuple[int, str]]] = {}
     columns = list(evidence_table.columns)
-    for incident, mark, event_id in read_keys(conn, columns, (row.incident for row in rows), columns[0]):
+    for incident, mark, event_id in read_keys(conn, columns, (row.incident for row in rows), columns[:1]):
         marks.setdefault(incident, []).append((_IN_ORDER[mark], event_id))
     return [
         Proposal(

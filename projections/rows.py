@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Column, Connection, Select, Table, select, tuple_
+from sqlalchemy import Column, Connection, Select, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from projections.projection import PlainText, Row, plain
@@ -63,11 +63,37 @@ def upsert(tx: Connection, table: Table, rows: Sequence[Row]) -> None:
         tx.execute(_upsert_statement(table, tx.dialect.name), rows)
 
 
-def read_keys(tx: Connection, columns: Sequence[Column[Any]], keys: Iterable[Any], by: Any) -> Iterator[Any]:
-    """The `columns` of all rows whose `by` (a column, or a tuple of columns) is among `keys`."""
+def read_keys(
+    tx: Connection, columns: Sequence[Column[Any]], keys: Iterable[Any], by: Sequence[Column[Any]]
+) -> Iterator[Sequence[Any]]:
+    """The `columns` of all rows whose `by` columns are among `keys` (plain values for one column, else tuples).
+
+    Several columns are joined with the list of keys: SQLite answers `(a, b) IN (…)` by reading the whole table.
+    """
     wanted = list(dict.fromkeys(keys))
     for start in range(0, len(wanted), CHUNK):
-        yield from tx.execute(select(*columns).where(by.in_(wanted[start : start + CHUNK])))
+        some = wanted[start : start + CHUNK]
+        if len(by) == 1:
+            yield from tx.execute(select(*columns).where(by[0].in_(some)))
+        else:
+            sql = _joined(tx, tuple(columns), tuple(by), len(some))
+            yield from tx.exec_driver_sql(sql, tuple(cell for key in some for cell in key))
+
+
+@functools.lru_cache(maxsize=1024)
+def _joined_sql(mark: str, columns: tuple[Column[Any], ...], by: tuple[Column[Any], ...], keys: int) -> str:
+    table = columns[0].table.name
+    chosen = ", ".join(f'{table}."{column.name}"' for column in columns)
+    names = [f"k{place}" for place in range(len(by))]
+    row = f"({', '.join([mark] * len(by))})"
+    matches = " AND ".join(f'{table}."{column.name}" = w.{name}' for column, name in zip(by, names, strict=True))
+    values = ", ".join([row] * keys)
+    return f"WITH w({', '.join(names)}) AS (VALUES {values}) SELECT {chosen} FROM w JOIN {table} ON {matches}"
+
+
+def _joined(tx: Connection, columns: tuple[Column[Any], ...], by: tuple[Column[Any], ...], keys: int) -> str:
+    mark = "?" if tx.dialect.paramstyle == "qmark" else "%s"
+    return _joined_sql(mark, columns, by, keys)
 
 
 class Rows:
@@ -77,12 +103,12 @@ class Rows:
         """Read the rows with these primary keys, as far as they exist."""
         self._table = table
         self._keys = [column.name for column in table.primary_key.columns]
-        columns = list(table.primary_key.columns)
-        by = columns[0] if len(columns) == 1 else tuple_(*columns)
+        columns = list(table.columns)
+        names = [column.name for column in columns]
         self._rows: dict[Any, Row] = {}
         self._dirty: dict[Any, Row] = {}
-        for found in read_keys(tx, list(table.columns), keys, by):
-            row = dict(found._mapping)
+        for found in read_keys(tx, columns, keys, list(table.primary_key.columns)):
+            row = dict(zip(names, found, strict=True))
             self._rows[self._key(row)] = row
 
     def _key(self, row: Row) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, MetaData, String, Table, tuple_
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, MetaData, String, Table
 
 from projections.projection import Projection, Row
 from projections.rows import read_as, read_keys, select_as, upsert
@@ -47,8 +47,9 @@ class SlaProjection(Projection):
         """Run the clocks. Raises LookupError on the stop or breach of a clock that never started."""
         keys = ((logged.event.data.incident, logged.event.data.clock) for logged in events)  # type: ignore[union-attr]
         latest: dict[tuple[str, str], Row] = {}
-        for found in read_keys(tx, list(sla_table.columns), keys, tuple_(sla_table.c.incident, sla_table.c.clock)):
-            row = dict(found._mapping)
+        columns = list(sla_table.columns)
+        for found in read_keys(tx, columns, keys, (sla_table.c.incident, sla_table.c.clock)):
+            row = {column.name: cell for column, cell in zip(columns, found, strict=True)}
             known = latest.setdefault((row["incident"], row["clock"]), row)
             if row["run"] > known["run"]:
                 latest[row["incident"], row["clock"]] = row

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypedDict, Unpack
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, or_, select, update
 
 from projections.projection import Projection, Row
 from projections.rows import MAX_KEY, Rows, read_as, read_keys, select_as, upsert
@@ -39,7 +39,7 @@ class _Alerts:
 
     def __init__(self, tx: Connection, keys: Iterable[tuple[str, str]]) -> None:
         columns = (alerts_table.c.incident, alerts_table.c.fingerprint, alerts_table.c.resolved_ms)
-        found = read_keys(tx, columns, keys, tuple_(*columns[:2]))
+        found = read_keys(tx, columns, keys, columns[:2])
         self._firing = {(incident, alert): resolved_ms is None for incident, alert, resolved_ms in found}
         self._new: dict[tuple[str, str], Row] = {}
         self._resolved: dict[tuple[str, str], int] = {}

@@ -16,6 +16,9 @@ SUBSCRIBER_BATCHES = 256
 """Batches kept for a slow live page; beyond it the oldest is dropped (the page reads the database anyway)."""
 CATCH_UP_WAIT_S = 2.0
 RETRY_S = 0.5
+GATHER_S = 0.05
+"""Events gather for so long before the read models take them: on SQLite both write under one lock, and every catch-up
+has costs of its own. Whoever waits in `caught_up` is not made to wait for it."""
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +33,7 @@ class Followers:
         self._committed: list[LoggedEvent] = []
         self._wake = asyncio.Event()
         self._wake.set()  # once at the start, for what an earlier process left behind
+        self._hurry = asyncio.Event()
         self._behind = asyncio.Condition()
         self._done = 0
         self._wanted = 0
@@ -46,7 +50,11 @@ class Followers:
         """Follow for ever."""
         while True:
             await self._wake.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GATHER_S):
+                    await self._hurry.wait()
             self._wake.clear()
+            self._hurry.clear()
             await self._step()
 
     async def _step(self) -> None:
@@ -71,6 +79,8 @@ class Followers:
     async def caught_up(self) -> None:
         """Wait until everything committed before the call has been followed, two seconds at most."""
         wanted = self._wanted
+        if self._done < wanted:
+            self._hurry.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(CATCH_UP_WAIT_S), self._behind:
                 await self._behind.wait_for(lambda: self._done >= wanted)
