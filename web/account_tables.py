@@ -1,4 +1,4 @@
-"""Where local accounts are kept: users, sessions, API tokens, sign-in failures and the audit of all of these."""
+"""Where local accounts are kept: users, sessions, API tokens, preferences, sign-in failures and the audit of these."""
 
 from __future__ import annotations
 
@@ -35,6 +35,13 @@ api_tokens = Table(
     Column("user", String(64), ForeignKey("users.name"), nullable=False, index=True),
     Column("label", String(100), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+)
+
+preferences = Table(
+    "preferences",
+    metadata,
+    Column("user", String(64), ForeignKey("users.name"), primary_key=True),
+    Column("language", String(8), nullable=False),
 )
 
 setup_tokens = Table(

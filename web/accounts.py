@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, delete, false, func, insert, or_, sel
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from web.account_tables import api_tokens, audit, metadata, sessions, setup_tokens, sign_in_failures, users
+from web.belongings import Belongings
 
 Role = Literal["viewer", "operator", "manager", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -112,6 +113,7 @@ class Accounts:
         self._engine, self._now_ms = engine, now_ms
         self._session_ms, self._idle_ms = session_hours * 3_600_000, idle_ms
         self._writing: Writing = writing or partial(_write_lock_first, engine)
+        self.belongings = Belongings(engine, self._writing, self._audit)
         with writing() if writing else engine.begin() as tx:
             for table in metadata.sorted_tables:  # without looking first: see _write_lock_first
                 tx.execute(CreateTable(table, if_not_exists=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import uuid
+from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request
@@ -23,29 +24,42 @@ from web.texts import known
 
 router = APIRouter(include_in_schema=False)
 
-_WORK = ("assign", "start_diagnosis", "mitigate", "resolve", "add_note")
+
+@dataclass(frozen=True)
+class Offer:
+    """The commands that make sense in a state: the one to do next, if any, those at hand, and those seldom needed."""
+
+    lead: str = ""
+    plain: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+
+    @property
+    def at_hand(self) -> tuple[str, ...]:
+        """What is shown at once, the likeliest first."""
+        return ((self.lead,) if self.lead else ()) + self.plain
+
+
 _RARE = ("set_priority", "merge", "mark_false_alarm")
-_AFTER = ("start_review", "close", "resolve", "add_note", "reopen")
-_LEGAL: dict[IncidentState, tuple[str, ...]] = {
-    "triggered": ("acknowledge", *_WORK, *_RARE),
-    "acknowledged": (*_WORK, *_RARE),
-    "assigned": (*_WORK, *_RARE),
-    "diagnosing": (*(action for action in _WORK if action != "start_diagnosis"), *_RARE),
-    "mitigated": ("resolve", "assign", "add_note", *_RARE),
-    "resolved": (*_AFTER, "merge", "mark_false_alarm"),
-    "in_review": _AFTER[1:],
-    "closed": ("reopen", "add_note"),
-    "merged": ("add_note",),
-    "false_alarm": ("reopen", "add_note"),
+_OFFERS: dict[IncidentState, Offer] = {
+    "triggered": Offer("acknowledge", ("assign", "start_diagnosis", "mitigate", "resolve", "add_note"), _RARE),
+    "acknowledged": Offer("resolve", ("assign", "start_diagnosis", "mitigate", "add_note"), _RARE),
+    "assigned": Offer("resolve", ("assign", "start_diagnosis", "mitigate", "add_note"), _RARE),
+    "diagnosing": Offer("resolve", ("assign", "mitigate", "add_note"), _RARE),
+    "mitigated": Offer("resolve", ("assign", "add_note"), _RARE),
+    "resolved": Offer("", ("start_review", "close", "add_note", "reopen"), ("resolve", "merge", "mark_false_alarm")),
+    "in_review": Offer("", ("close", "add_note", "reopen"), ("resolve",)),
+    "closed": Offer("", ("reopen", "add_note")),
+    "merged": Offer("", ("add_note",)),
+    "false_alarm": Offer("", ("reopen", "add_note")),
 }
 """What a page offers in each state. The core decides; this only spares people a refusal."""
 
-_ACTIONS = frozenset(action for actions in _LEGAL.values() for action in actions)
+_ACTIONS = frozenset(name for one in _OFFERS.values() for name in (*one.at_hand, *one.more))
 
 
-def legal_actions(state: IncidentState) -> tuple[str, ...]:
-    """The command types that make sense in a state, the likeliest first."""
-    return _LEGAL[state]
+def offered(state: IncidentState) -> Offer:
+    """What makes sense in a state."""
+    return _OFFERS[state]
 
 
 @router.post("/incidents/{incident}/{action}")

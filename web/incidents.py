@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, get_args
 from urllib.parse import urlencode
 
@@ -16,10 +17,10 @@ from projections import deliveries, sla, tickets
 from projections.sla import ClockRow
 from projections.tickets import AlertRow, TicketFilter
 from schemas.events import IncidentState, Priority
-from web.actions import legal_actions, reason_told
+from web.actions import Offer, offered, reason_told
 from web.guard import Viewer
 from web.site import site_of
-from web.story import told
+from web.story import Teller
 
 router = APIRouter(include_in_schema=False)
 
@@ -44,6 +45,11 @@ class Filters:
         wanted = {"state": self.state, "priority": self.priority, "service": self.service, "q": self.q} | changes
         given = {name: value for name, value in wanted.items() if value and (name, value) != ("state", "open")}
         return "/?" + urlencode(given) if given else "/"
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether something is set that the phone folds away."""
+        return bool(self.priority or self.service or self.q)
 
     @property
     def plain(self) -> bool:
@@ -103,11 +109,11 @@ def incident_page(request: Request, session: Viewer, incident: str, said: str = 
         "_incident.html" if live else "incident.html",
         **facts,
         live=live,
-        actions=legal_actions(facts["ticket"].state) if session.user.may("operator") else (),
+        offer=offered(facts["ticket"].state) if session.user.may("operator") else Offer(),
         said=said,
         refused=refused,
         reason=reason_told(request, session),
-        told=told,
+        teller=partial(Teller, channel_types={name: one.type for name, one in site.settings.channels.items()}),
     )
 
 

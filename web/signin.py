@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from web.accounts import AccountRefused
+from web.accounts import AccountRefused, Session
 from web.guard import Viewer, ViewerForm, address_of, check_origin, session_of
 from web.site import cookie_name, site_of, uses_tls
 from web.texts import LANGUAGES
@@ -50,7 +50,16 @@ def login(request: Request, name: Field = "", password: Field = "", next: Field 
         status = 429 if refused.code == "locked" else 401
         facts = {"next": local_path(next), "refused": refused.code, "name": name}
         return site.view.page(request, "login.html", status=status, **facts)
-    return _with_session(request, see_other(local_path(next)), session.token)
+    response = _with_session(request, see_other(local_path(next)), session.token)
+    return _with_language(request, response, site.accounts.belongings.language(session.user.name))
+
+
+def _with_language(request: Request, response: Response, language: str) -> Response:
+    """Set the language of this browser, if it is one that we speak."""
+    if language in LANGUAGES:
+        secure = uses_tls(site_of(request).settings)
+        response.set_cookie(LANGUAGE_COOKIE, language, max_age=366 * 86_400, secure=secure, samesite="lax")
+    return response
 
 
 def _with_session(request: Request, response: Response, token: str) -> Response:
@@ -106,7 +115,16 @@ def setup(request: Request, token: Field = "", name: Field = "", password: Field
 @router.get("/account")
 def account_page(request: Request, session: Viewer, said: str = "") -> Response:
     """One's own account: password and API tokens."""
-    return site_of(request).view.page(request, "account.html", said=said, refused="", issued="")
+    return _own_page(request, session, said=said)
+
+
+def _own_page(
+    request: Request, session: Session, status: int = 200, *, said: str = "", refused: str = "", issued: str = ""
+) -> Response:
+    site = site_of(request)
+    tokens = site.accounts.belongings.api_tokens(session.user.name)
+    facts = {"said": said, "refused": refused, "issued": issued, "tokens": tokens}
+    return site.view.page(request, "account.html", status=status, **facts)
 
 
 @router.post("/account/password")
@@ -116,7 +134,7 @@ def change_password(request: Request, session: ViewerForm, old: Field = "", new:
     try:
         site.accounts.change_password(session, old, new, ip=address_of(request))
     except AccountRefused as refused:
-        return site.view.page(request, "account.html", status=400, said="", refused=refused.code, issued="")
+        return _own_page(request, session, 400, refused=refused.code)
     return see_other("/account?said=password_changed")
 
 
@@ -125,15 +143,22 @@ def issue_token(request: Request, session: ViewerForm, label: Field = "") -> Res
     """Issue an API token and show it, once."""
     site = site_of(request)
     token = site.accounts.issue_api_token(session.user, label.strip() or "-", ip=address_of(request))
-    return site.view.page(request, "account.html", said="", refused="", issued=token)
+    return _own_page(request, session, issued=token)
+
+
+@router.post("/account/tokens/{token_id}/revoke")
+def revoke_token(request: Request, session: ViewerForm, token_id: str) -> Response:
+    """End one of one's own API tokens; programs that use it are refused from now on."""
+    belongings = site_of(request).accounts.belongings
+    revoked = belongings.revoke_api_token(session.user.name, token_id, ip=address_of(request))
+    return see_other(f"/account?said={'token_revoked' if revoked else 'unchanged'}")
 
 
 @router.post("/language")
 def switch_language(request: Request, language: Field = "", next: Field = "/") -> Response:
-    """Keep the language in a cookie; it reveals nothing, so anybody may."""
+    """Keep the language in a cookie, which anybody may have, and with the account of who is signed in."""
     check_origin(request)
-    response = see_other(local_path(next))
-    if language in LANGUAGES:
-        secure = uses_tls(site_of(request).settings)
-        response.set_cookie(LANGUAGE_COOKIE, language, max_age=366 * 86_400, secure=secure, samesite="lax")
-    return response
+    session = session_of(request)
+    if session and language in LANGUAGES:
+        site_of(request).accounts.belongings.keep_language(session.user.name, language)
+    return _with_language(request, see_other(local_path(next)), language)

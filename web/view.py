@@ -32,7 +32,12 @@ class View:
         )
         self._templates.globals["asset"] = assets.url
         self._templates.filters.update(
-            local=self.local, local_minute=self.local_minute, hour=self.hour, actor=_actor, safe_link=_safe_link
+            local=self.local,
+            local_minute=self.local_minute,
+            hour=self.hour,
+            short=self.short,
+            actor=_actor,
+            safe_link=_safe_link,
         )
 
     def language(self, request: Request) -> Language:
@@ -76,6 +81,11 @@ class View:
     def local_minute(self, at_ms: int) -> str:
         """Month, day and time to the minute."""
         return self._at(at_ms).strftime("%m-%d %H:%M")
+
+    def short(self, at_ms: int, beside_ms: int) -> str:
+        """The time of day to the minute, with its date where that differs from the date of `beside_ms`."""
+        at, beside = self._at(at_ms), self._at(beside_ms)
+        return at.strftime("%H:%M" if at.date() == beside.date() else "%m-%d %H:%M")
 
     def hour(self, at_ms: int) -> str:
         """The time of day to the second."""

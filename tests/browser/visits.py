@@ -58,7 +58,7 @@ class Visits:
             page = await self._page(DESK, base_url=tocsin.url)
             await page.goto("/login")
             await sign_in(page, who)
-            await expect(page.locator("header nav.desk")).to_contain_text(who)
+            await expect(page.locator("header nav.desk a[href='/account']")).to_have_attribute("title", who)
             _signed_in[tocsin.url, who] = await page.context.storage_state()
         return _signed_in[tocsin.url, who]
 

@@ -42,3 +42,12 @@ document.addEventListener("submit", (event) => {
   form.dataset.sent = "1";
   setTimeout(() => { delete form.dataset.sent; }, 4000);
 });
+
+// A cited event may lie in a fold; not every browser opens it by itself.
+function unfoldCited() {
+  const cited = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const fold = cited && cited.closest("details:not([open])");
+  if (fold) { fold.open = true; cited.scrollIntoView(); }
+}
+addEventListener("hashchange", unfoldCited);
+unfoldCited();
