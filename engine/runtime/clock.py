@@ -19,22 +19,20 @@ class Clock:
         """`wall_ns` may be set by anybody, `steady_ns` by nobody."""
         self._wall_ns, self._steady_ns = wall_ns, steady_ns
         self._latest_ms = 0
-        self._ahead: tuple[int, int] | None = None
-        """While ahead of the machine: the time, and the steady clock, when that was found."""
+        self._agreed = (0, steady_ns())
+        """The latest time that was the machine's own, and the steady clock then."""
 
     def now_ms(self) -> int:
         """UTC milliseconds since the epoch; never less than before."""
-        wall_ms = self._wall_ns() // 1_000_000
+        wall_ms, steady_ns = self._wall_ns() // 1_000_000, self._steady_ns()
         if wall_ms >= self._latest_ms:
-            self._latest_ms, self._ahead = wall_ms, None
-            return wall_ms
-        if self._ahead is None:
-            self._ahead = (self._latest_ms, self._steady_ns())
-        since_ms, since_steady_ns = self._ahead
-        self._latest_ms = since_ms + (self._steady_ns() - since_steady_ns) // 2_000_000
+            self._latest_ms, self._agreed = wall_ms, (wall_ms, steady_ns)
+        else:
+            since_ms, since_ns = self._agreed
+            self._latest_ms = since_ms + (steady_ns - since_ns) // 2_000_000
         return self._latest_ms
 
     def not_before(self, at_ms: int) -> None:
         """Never give out a time before `at_ms`: the latest record of the journal, after a restart."""
         if at_ms > self._latest_ms:
-            self._latest_ms, self._ahead = at_ms, None
+            self._latest_ms, self._agreed = at_ms, (at_ms, self._steady_ns())
