@@ -68,9 +68,11 @@ class Intake:
     def is_silent(self, fingerprint_: str, due_ms: int, step: Step) -> AlertState | None:
         """The alert whose expiry timer of `due_ms` rang, if its sender has really fallen silent; else wait on."""
         alert = self._state.alerts.get(fingerprint_)
-        if alert is None or not alert.firing or alert.armed_ms != due_ms:
+        if alert is None or alert.armed_ms != due_ms:
             return None
-        alert.armed_ms = 0
+        alert.armed_ms = 0  # also of a healed one: should it fire again, it needs another timer
+        if not alert.firing:
+            return None
         if alert.expires_ms <= step.at_ms:
             return alert
         arm(alert, step)

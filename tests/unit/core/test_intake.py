@@ -85,6 +85,14 @@ def test_a_stated_end_in_the_future_is_the_expiry() -> None:
     assert scenario.one(e.AlertsResolved).reason == "timeout"
 
 
+def test_an_alert_that_fires_again_expires_again() -> None:
+    """Its expiry timer rang while it was healed: the next episode has one of its own."""
+    scenario = Scenario(Rules(expiry_s={"test": 300})).receive(alert()).wait(60).receive(alert(status="resolved"))
+    scenario.wait(400).receive(alert(starts_ms=NOON + 400_000)).wait(301)
+    assert scenario.of(e.AlertsResolved)[-1].reason == "timeout"
+    assert len(scenario.of(e.IncidentResolved)) == 2
+
+
 def test_firing_again_soon_reopens_and_late_opens_a_recurrence() -> None:
     """R1.4: the same trouble soon after is the same incident; later it is a new one that names the old."""
     scenario = Scenario().receive(alert()).wait(60).receive(alert(status="resolved"))
