@@ -50,7 +50,10 @@ def react(clocks: Clocks, event: e.EventData, target: SlaTarget, at_ms: int) -> 
 
 def _stop(incident: str, clocks: Clocks, which: tuple[e.Clock, ...], at_ms: int) -> tuple[SlaEvent, ...]:
     return tuple(
-        e.SlaClockStopped(incident, name, at_ms - clocks[name].started_ms, at_ms > clocks[name].due_ms)
+        # A breach that was noted in the very millisecond of the due time stays one.
+        e.SlaClockStopped(
+            incident, name, at_ms - clocks[name].started_ms, clocks[name].breached or at_ms > clocks[name].due_ms
+        )
         for name in which
         if name in clocks
     )
