@@ -24,9 +24,10 @@ from schemas.ports import Runtime
 from web import actions, admin, api, api_docs, incidents, reports, signin
 from web.accounts import Accounts
 from web.assets import Assets
-from web.edge import SECURITY_HEADERS, Edge
+from web.edge import SECURITY_HEADERS, Edge, Requests
 from web.guard import NotAllowed, NotSignedIn, Viewer, session_of
-from web.ingest import ingest_routes
+from web.ingest import ingest_routes, receivers
+from web.ingest_protocol import protocol_for
 from web.live import Live
 from web.metrics import TocsinCollector, new_registry
 from web.site import Site, Status, site_of, uses_tls
@@ -68,11 +69,13 @@ def create_app(
         with contextlib.suppress(asyncio.CancelledError):
             await listening
 
+    alert_receivers, requests = receivers(runtime, settings), Requests(registry)
     app = FastAPI(
         title="Tocsin", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
-        routes=[*ingest_routes(runtime, settings), Route("/static/{file}", assets.serve)],
+        routes=[*ingest_routes(*alert_receivers), Route("/static/{file}", assets.serve)],
     )  # fmt: skip
     app.state.site, app.state.registry = site, registry
+    app.state.http = protocol_for(alert_receivers, requests.measure)
     for router in (api.router, api_docs.router, signin.router, incidents.router, actions.router, reports.router):
         app.include_router(router)
     app.include_router(admin.router)
@@ -80,7 +83,7 @@ def create_app(
     app.add_api_route("/metrics", metrics, methods=["GET"], include_in_schema=False)
     app.add_api_route("/-/healthy", healthy, methods=["GET"], include_in_schema=False)
     app.add_api_route("/-/ready", ready, methods=["GET"], include_in_schema=False)
-    app.add_middleware(Edge, registry=registry, tls=uses_tls(settings))
+    app.add_middleware(Edge, requests=requests, tls=uses_tls(settings))
     _add_refusals(app)
     return app
 

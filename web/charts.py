@@ -10,6 +10,7 @@ from html import escape
 from markupsafe import Markup
 
 LEFT, RIGHT, TOP, BOTTOM = 30, 6, 12, 24
+HALF_A_LABEL = 17
 WIDEST = 44
 """A column of a week on a desk is no wider than this."""
 
@@ -69,7 +70,8 @@ def stacked_columns(title: str, columns: Sequence[str], series: Sequence[Series]
         pieces = [(f"{column} · {one.name}: {one.values[place]}", one.style, one.values[place]) for one in series]
         parts += _column(middle, min(wide * 0.72, WIDEST), sheet.height - BOTTOM, high / top, pieces)
         if (len(columns) - 1 - place) % every == 0:
-            parts.append(f'<text x="{middle:.1f}" y="{sheet.height - 7}" text-anchor="middle">{escape(column)}</text>')
+            within = min(middle, sheet.width - HALF_A_LABEL)
+            parts.append(f'<text x="{within:.1f}" y="{sheet.height - 7}" text-anchor="middle">{escape(column)}</text>')
     return Markup("".join([*parts, "</svg>"]))
 
 

@@ -30,27 +30,46 @@ SECURITY_HEADERS = {
 }
 
 
-class Edge:
-    """ASGI middleware: adds the headers and measures requests by first path segment, method and status."""
+class Requests:
+    """Counts and times answered requests by area, method and status."""
 
-    def __init__(self, app: ASGIApp, *, registry: CollectorRegistry, tls: bool) -> None:
-        self._app = app
-        headers = dict(SECURITY_HEADERS)
-        if tls:
-            headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
-        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        names = ("area", "method", "status")
-        self._requests = Counter("tocsin_http_requests_total", "HTTP requests answered", names, registry=registry)
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._answered = Counter(
+            "tocsin_http_requests_total", "HTTP requests answered", ("area", "method", "status"), registry=registry
+        )
         self._seconds = Histogram(
             "tocsin_http_request_seconds", "Time until an answer began", ("area",), registry=registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
         )  # fmt: skip
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def measure(self, area: str, method: str, status: int, seconds: float) -> None:
+        """One request was answered. Looking the counters up by their labels costs more than counting."""
+        key = (area, method, status)
+        known = self._known.get(key)
+        if known is None:
+            known = self._answered.labels(area, method, str(status)), self._seconds.labels(area)
+            self._known[key] = known
+        known[0].inc()
+        known[1].observe(seconds)
+
+
+class Edge:
+    """ASGI middleware: adds the headers and measures requests by first path segment, method and status."""
+
+    def __init__(self, app: ASGIApp, *, requests: Requests, tls: bool) -> None:
+        self._app, self._requests = app, requests
+        headers = dict(SECURITY_HEADERS)
+        if tls:
+            headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         area, began = _area(scope["path"]), time.perf_counter()
+        method = scope["method"] if scope["method"] in _METHODS else "other"
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -58,9 +77,7 @@ class Edge:
                 if not any(name == b"cache-control" for name, _ in headers):
                     headers.append((b"cache-control", b"no-store"))
                 message["headers"] = headers + self._headers
-                method = scope["method"] if scope["method"] in _METHODS else "other"
-                self._requests.labels(area, method, str(message["status"])).inc()
-                self._seconds.labels(area).observe(time.perf_counter() - began)
+                self._requests.measure(area, method, message["status"], time.perf_counter() - began)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -12,6 +12,7 @@ import binascii
 import hmac
 import zlib
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import msgspec
 from starlette.routing import Route
@@ -29,30 +30,46 @@ PROBLEMS_SHOWN = 20
 _encode = msgspec.json.encode
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """The request is answered with `status` and goes no further."""
 
     def __init__(self, status: int, problem: str, *headers: tuple[bytes, bytes]) -> None:
         super().__init__(problem)
-        self.status, self.problem, self.headers = status, problem, headers
+        self.answer = Answer(status, _encode(problem), headers)
 
 
 class _Gone(Exception):
     """The sender hung up before its body was complete; there is nobody to answer."""
 
 
-def ingest_routes(runtime: Runtime, settings: Settings) -> list[Route]:
-    """`POST /api/v2/alerts` as Alertmanager has it, and `POST|PUT /hooks/{source}` for every configured source."""
+V2_ADDRESS = "/api/v2/alerts"
+
+
+def receivers(runtime: Runtime, settings: Settings) -> tuple[Receiver, Receiver]:
+    """Who takes `POST /api/v2/alerts` as Alertmanager has it, and who `POST|PUT /hooks/{source}`."""
     limit = settings.server.max_body_bytes
     v2 = {name: source for name, source in settings.sources.items() if source.format == "alertmanager_v2"}
+    return Receiver(runtime, v2, limit, _v2_answer), Receiver(runtime, settings.sources, limit, _hook_answer)
+
+
+def ingest_routes(v2: Receiver, hooks: Receiver) -> list[Route]:
+    """The receivers as routes of an application."""
     return [
-        Route("/api/v2/alerts", _Receiver(runtime, v2, limit, _v2_answer), methods=["POST"]),
-        Route("/hooks/{source}", _Receiver(runtime, settings.sources, limit, _hook_answer), methods=["POST", "PUT"]),
+        Route(V2_ADDRESS, v2, methods=["POST"]),
+        Route("/hooks/{source}", hooks, methods=["POST", "PUT"]),
     ]
 
 
-class _Receiver:
-    """One ASGI endpoint: authenticate, read the body within limits, hand it to the runtime, translate the answer."""
+class Answer(NamedTuple):
+    """What a sender is answered."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Receiver:
+    """One address for alerts: authenticate, hand the body to the runtime, translate its answer."""
 
     def __init__(
         self,
@@ -61,7 +78,8 @@ class _Receiver:
         limit: int,
         answer: Callable[[Outcome], tuple[int, bytes]],
     ) -> None:
-        self._runtime, self._limit, self._answer = runtime, limit, answer
+        """`sources` may speak here; `limit` bounds a body in bytes, before and after unpacking."""
+        self._runtime, self.limit, self._answer = runtime, limit, answer
         self._sources = sources
         self._tokens = {
             name: source.token.get_secret_value().encode() if source.token else None for name, source in sources.items()
@@ -69,34 +87,39 @@ class _Receiver:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        more: tuple[tuple[bytes, bytes], ...] = ()
         try:
-            name = self._sender(scope["path_params"].get("source"), headers.get(b"authorization", b""))
-            body = await _read_body(headers, receive, self._limit)
-            outcome = await self._runtime.receive(name, self._sources[name].format, body)
-            status, answer = self._answer(outcome)
+            name = self.sender(scope["path_params"].get("source"), headers.get(b"authorization", b""))
+            answer = await self.take(name, await _read_body(headers, receive, self.limit))
         except _Gone:
             return
-        except _Refused as refused:
-            status, answer, more = refused.status, _encode(refused.problem), refused.headers
-        except InvalidPayload as invalid:
-            status, answer = 400, _encode(str(invalid))
-        except Overloaded as overloaded:
-            status, answer = 503, _encode("overloaded, nothing was accepted, retry later")
-            more = ((b"retry-after", b"%d" % max(1, overloaded.retry_after_s)),)
-        except StoreUnavailable:
-            status, answer = 503, _encode("the store is unavailable, nothing was accepted, retry later")
-            more = ((b"retry-after", b"5"),)
-        head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer)), *more]
-        await send({"type": "http.response.start", "status": status, "headers": head})
-        await send({"type": "http.response.body", "body": answer})
+        except Refused as refused:
+            answer = refused.answer
+        head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer.body)), *answer.headers]
+        await send({"type": "http.response.start", "status": answer.status, "headers": head})
+        await send({"type": "http.response.body", "body": answer.body})
 
-    def _sender(self, named: str | None, authorization: bytes) -> str:
-        """The source that the request speaks for; the comparison takes the same time for every wrong token."""
+    async def take(self, name: str, body: bytes) -> Answer:
+        """Hand the body of source `name` to the runtime; the answer comes after it is on disk."""
+        try:
+            return Answer(*self._answer(await self._runtime.receive(name, self._sources[name].format, body)))
+        except InvalidPayload as invalid:
+            return Answer(400, _encode(str(invalid)))
+        except Overloaded as overloaded:
+            wait = (b"retry-after", b"%d" % max(1, overloaded.retry_after_s))
+            return Answer(503, _encode("overloaded, nothing was accepted, retry later"), (wait,))
+        except StoreUnavailable:
+            problem = _encode("the store is unavailable, nothing was accepted, retry later")
+            return Answer(503, problem, ((b"retry-after", b"5"),))
+
+    def sender(self, named: str | None, authorization: bytes) -> str:
+        """The source that a request speaks for; the comparison takes the same time for every wrong token.
+
+        Raises Refused (401, 404).
+        """
         if named is not None and named not in self._tokens:
-            raise _Refused(404, f"no source named {named[:80]!r}")
+            raise Refused(404, f"no source named {named[:80]!r}")
         if not self._tokens:
-            raise _Refused(404, "no source of format alertmanager_v2 is configured")
+            raise Refused(404, "no source of format alertmanager_v2 is configured")
         candidates = self._tokens if named is None else {named: self._tokens[named]}
         shown = _token_in(authorization)
         found: str | None = None
@@ -106,7 +129,7 @@ class _Receiver:
         if found is None and (not shown or all(token is None for token in candidates.values())):
             found = next((name for name, token in candidates.items() if token is None), None)
         if found is None:
-            raise _Refused(401, "wrong or missing token", (b"www-authenticate", b'Bearer realm="tocsin"'))
+            raise Refused(401, "wrong or missing token", (b"www-authenticate", b'Bearer realm="tocsin"'))
         return found
 
 
@@ -124,13 +147,13 @@ def _token_in(authorization: bytes) -> bytes:
 
 
 async def _read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
-    """The body, unpacked, of at most `limit` bytes before and after unpacking; raises _Refused."""
+    """The body, unpacked, of at most `limit` bytes before and after unpacking; raises Refused."""
     encoding = headers.get(b"content-encoding", b"identity").strip().lower()
     if encoding not in (b"identity", b"gzip"):
-        raise _Refused(415, "Content-Encoding must be gzip or absent")
+        raise Refused(415, "Content-Encoding must be gzip or absent")
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     message = await receive()
     if message["type"] == "http.disconnect":
         raise _Gone
@@ -138,7 +161,7 @@ async def _read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: in
     if message.get("more_body"):
         body = await _read_rest(body, receive, limit)
     if len(body) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     return _unpack(body, limit) if encoding == b"gzip" else body
 
 
@@ -148,7 +171,7 @@ async def _read_rest(first: bytes, receive: Receive, limit: int) -> bytes:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             while more:
                 if size > limit:
-                    raise _too_large(limit)
+                    raise too_large(limit)
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise _Gone
@@ -157,7 +180,7 @@ async def _read_rest(first: bytes, receive: Receive, limit: int) -> bytes:
                 size += len(part)
                 more = message.get("more_body", False)
     except TimeoutError:
-        raise _Refused(408, "the body took too long") from None
+        raise Refused(408, "the body took too long") from None
     return b"".join(parts)
 
 
@@ -167,16 +190,16 @@ def _unpack(body: bytes, limit: int) -> bytes:
     try:
         plain = unpacker.decompress(body, limit + 1)
     except zlib.error:
-        raise _Refused(400, "the body is not gzip") from None
+        raise Refused(400, "the body is not gzip") from None
     if len(plain) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     if not unpacker.eof:
-        raise _Refused(400, "the gzip body is cut short")
+        raise Refused(400, "the gzip body is cut short")
     return plain
 
 
-def _too_large(limit: int) -> _Refused:
-    return _Refused(413, f"the body is larger than {limit} bytes", (b"connection", b"close"))
+def too_large(limit: int) -> Refused:
+    return Refused(413, f"the body is larger than {limit} bytes", (b"connection", b"close"))
 
 
 def _problems(outcome: Outcome) -> list[str]:

@@ -28,6 +28,8 @@ _PATTERNS = tuple(
     )
 )
 _WRAPPED = "expected an object of strings: "
+_PLACE = re.compile(r" - at `[^`]*`$")
+"""Where in the item; the ledger has a column for it."""
 
 
 def plainly(reason: str, t: Callable[..., str]) -> str:
@@ -35,7 +37,7 @@ def plainly(reason: str, t: Callable[..., str]) -> str:
 
     `t(key, **values)` gives a text. Source of the sentences: msgspec's decoder and our own sources.
     """
-    inner = reason.removeprefix(_WRAPPED)
+    inner = _PLACE.sub("", reason.removeprefix(_WRAPPED))
     for pattern, key in _PATTERNS:
         found = pattern.fullmatch(inner)
         if found:

@@ -126,6 +126,29 @@ async def test_acknowledging_needs_no_mouse(tocsin: Tocsin, visits: Visits) -> N
     await expect(page.locator("#state")).to_have_text("Acknowledged")
 
 
+async def test_what_is_seldom_needed_is_behind_more_actions(tocsin: Tocsin, visits: Visits, device: str) -> None:
+    """One button leads: Acknowledge, then Resolve; priority, merge and false alarm wait behind "More actions"."""
+    page = await incident_of(tocsin, visits, device, f"lead-{device}")
+    await expect(page.locator("#actions .lead")).to_have_text("Acknowledge, I take care")
+    await expect(page.locator("#do-merge > summary")).to_be_hidden()
+    await page.locator("#more-actions > summary").click()
+    for action in ("set_priority", "merge", "mark_false_alarm"):
+        await expect(page.locator(f"#do-{action} > summary")).to_be_visible()
+    await page.locator("#actions .lead button").click()
+    await expect(page.locator("#actions .lead > summary")).to_have_text("Resolve")
+
+
+async def test_a_cited_event_is_unfolded(tocsin: Tocsin, visits: Visits, device: str) -> None:
+    """The plumbing of a new incident is one line; a link to one of its events opens it."""
+    page = await incident_of(tocsin, visits, device, f"cited-{device}")
+    fold = page.locator(".timeline .aside details").last
+    await expect(fold.locator("summary")).to_contain_text("technical entries")
+    record = fold.locator("li").last
+    await expect(record).to_be_hidden()
+    await page.goto(f"{page.url}#{await record.get_attribute('id')}")
+    await expect(record).to_be_in_viewport()
+
+
 async def test_acknowledging_is_at_hand(tocsin: Tocsin, visits: Visits) -> None:
     """On a phone the button is on the first screen, as wide as the page allows, at thumb size."""
     page = await incident_of(tocsin, visits, PHONE, "at-hand")

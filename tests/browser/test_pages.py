@@ -63,6 +63,20 @@ async def test_the_menu_of_a_phone_is_made_for_fingers(tocsin: Tocsin, visits: V
     await expect(page.locator("header .menu").get_by_role("button", name="Sign out")).to_be_in_viewport(ratio=1)
 
 
+async def test_a_phone_shows_the_first_incident_at_once(tocsin: Tocsin, visits: Visits) -> None:
+    """The filters are folded, so that the first incident is whole on the first screen; one in force is open."""
+    page = await visits.open(tocsin, PHONE)
+    await expect(page.locator("a.row").first).to_be_in_viewport(ratio=1)
+    await expect(page.locator("[name=q]")).to_be_hidden()
+    await page.locator("#filters > summary").click()
+    await page.locator("[name=service]").fill("shop")
+    await page.get_by_role("button", name="Find").click()
+    await expect(page.locator("[name=service]")).to_have_value("shop")
+    await expect(page.locator("[name=service]")).to_be_visible()
+    desk = await visits.open(tocsin, DESK)
+    await expect(desk.locator("[name=service]")).to_be_visible()
+
+
 async def test_markup_in_a_report_is_only_text(tocsin: Tocsin, visits: Visits, device: str) -> None:
     """A title without a gap and a description with a script are shown as they were written."""
     page = await visits.open(tocsin, device, "/report", who=OPERATOR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -213,6 +214,40 @@ async def test_roles_bound_what_may_be_done(site: Installation) -> None:
     assert disabled.headers["location"] == "/users?said=user_changed"
     assert (await operator.get("/")).status_code == 303
     for one in (viewer, operator, admin):
+        await one.aclose()
+
+
+async def test_a_person_sees_and_revokes_their_own_tokens(site: Installation) -> None:
+    """The account page lists one's tokens without the secret; a revoked one is refused at once, on the record (R13)."""
+    browser, other = await site.browser("operator"), await site.browser("viewer")
+    issued = (await submit(browser, "/account", "/account/tokens", label="nightly <b>report")).text
+    token = re.findall(r'id="issued">([^<]+)<', issued)[0]
+    shown = (await browser.get("/account")).text
+    assert "nightly &lt;b&gt;report" in shown
+    assert token not in shown
+    (revoke,) = re.findall(r'action="(/account/tokens/[^"]+/revoke)"', shown)
+    assert "/revoke" not in (await other.get("/account")).text
+    by_another = await other.post(revoke, data={"csrf": csrf_in((await other.get("/account")).text)})
+    assert by_another.headers["location"] == "/account?said=unchanged"
+    async with site.client(token=token) as program:
+        assert (await program.get("/api/v1/incidents")).status_code == 200
+        answer = await submit(browser, "/account", revoke)
+        assert answer.headers["location"] == "/account?said=token_revoked"
+        assert (await program.get("/api/v1/incidents")).status_code == 401
+    assert ("user:operator", "revoke_api_token", "ok") in audited(site)
+    await browser.aclose()
+    await other.aclose()
+
+
+async def test_the_language_goes_with_the_person(site: Installation) -> None:
+    """Who chose English reads English after signing in elsewhere; others keep the installation's language."""
+    browser = await site.browser("operator")
+    await browser.post("/language", data={"language": "en", "next": "/account"})
+    await browser.post("/language", data={"language": "tlh", "next": "/account"})
+    elsewhere, colleague = await site.browser("operator"), await site.browser("viewer")
+    assert '<html lang="en">' in (await elsewhere.get("/")).text
+    assert '<html lang="zh-CN">' in (await colleague.get("/")).text
+    for one in (browser, elsewhere, colleague):
         await one.aclose()
 
 

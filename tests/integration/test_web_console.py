@@ -236,6 +236,51 @@ async def test_the_books_show_what_came_and_that_they_balance(site: Installation
     await browser.aclose()
 
 
+async def test_the_plumbing_of_an_incident_is_folded(site: Installation) -> None:
+    """Of a new incident only its opening stands open; each event keeps its anchor and its id, to be cited."""
+    browser = await site.browser("operator", "en")
+    page = (await browser.get("/incidents/INC-1")).text
+    opened = re.findall(r'<li id="e([\d-]+)" class="[^"]*"><strong>([^<]+)<', page)
+    assert [words for _, words in opened] == ["Incident opened"]
+    (count,) = re.findall(r"(\d+) technical entries", page)
+    ids = re.findall(r'<li id="e(\d+-\d+-\d+)"', page)
+    assert len(ids) == int(count) + 1
+    assert all(page.count(one) >= 2 for one in ids)
+    await browser.aclose()
+
+
+async def test_service_targets_have_one_card_for_each_incident(site: Installation) -> None:
+    """A card names title and priority and holds both clocks; an incident under way is not listed as over too."""
+    site.clock.move(minutes=30)
+    await site.fire({"alertname": "Late", "service": "other", "severity": "warning"})
+    browser = await site.browser("operator", "en")
+    cards = re.findall(r'<article class="promise.*?</article>', (await browser.get("/sla")).text, re.DOTALL)
+    assert len(cards) == 2
+    for card in cards:
+        assert "Response" in card
+        assert "Resolution" in card
+        assert re.search(r">P[1-4]<", card)
+    assert "20 min late" in cards[0]
+    await browser.aclose()
+
+
+async def test_reasons_and_empty_pages_are_in_plain_words(site: Installation) -> None:
+    """What a sender did wrong is told in the reader's language; a list without rows says what to do next."""
+    async with site.client(token="prom-secret") as sender:
+        await sender.post("/api/v2/alerts", content=b'[{"labels": {"alertname": 5}}, {}]')
+    await site.runtime.caught_up()
+    browser = await site.browser("operator")
+    shown = (await browser.get("/ledger")).text
+    assert "应为文本，收到的是整数" in shown
+    assert "缺少必填项“labels”" in shown
+    assert "换个关键词" in (await browser.get("/?q=nothing-like-it")).text
+    await submit(browser, "/incidents/INC-1", "/incidents/INC-1/resolve")
+    calm = (await browser.get("/")).text
+    assert "现在没有未处理的事件" in calm
+    assert 'href="/report"' in calm
+    await browser.aclose()
+
+
 async def test_static_files_are_kept_for_ever_under_their_content_s_name(site: Installation) -> None:
     """Names carry the hash; packed when the browser wants; no name leads out of the folder."""
     async with site.client() as browser:
