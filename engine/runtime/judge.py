@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import structlog
 
@@ -26,16 +26,23 @@ class Judge:
     def __init__(self, store: Store, parsers: Mapping[str, Parser], *, partition: int = 0) -> None:
         self._store, self._parsers, self._partition = store, parsers, partition
         self._uncommitted: list[Entry] = []
-        self.core, self.position = self._restored()
+        self._astray = False
+        """The core may hold what is neither committed nor judged, until it is restored."""
+        self.core, self.position = self._restored(())
 
     def judge(self, record: Record) -> tuple[Entry, Decision]:
-        """Decide the next record. A record on which the core fails is marked, kept and skipped."""
+        """Decide the next record. A record on which the core fails is marked, kept and skipped.
+
+        Raises StoreUnavailable where the state before such a record cannot be read: roll back.
+        """
         offset = self.position.next_offset
         try:
             decision = self.core.handle(record)
         except Exception as bug:
             log.error("record_poisoned", offset=offset, error=repr(bug), exc_info=True)
-            self.core, _ = self._restored()
+            self._astray = True
+            self.core, _ = self._restored(self._uncommitted)
+            self._astray = False
             decision = self.core.poison(record, repr(bug)[:500])
         logged = self._store.chain.extend(self.position, self._partition, offset, decision.events)
         entry = Entry(offset, record, logged)
@@ -50,18 +57,20 @@ class Judge:
     @property
     def is_committed(self) -> bool:
         """Whether the state holds nothing that the store does not have."""
-        return not self._uncommitted
+        return not self._uncommitted and not self._astray
 
     def roll_back(self) -> None:
         """Forget what was judged but not committed. Raises StoreUnavailable while the store cannot be read."""
+        self._astray = True
+        self.core, self.position = self._restored(())
         self._uncommitted.clear()
-        self.core, self.position = self._restored()
+        self._astray = False
 
     def snapshot(self) -> Snapshot:
         """The state and position as they are now; save it only when all is committed."""
         return Snapshot(self.position, CORE_VERSION, self.core.snapshot())
 
-    def _restored(self) -> tuple[Core, Position]:
+    def _restored(self, uncommitted: Sequence[Entry]) -> tuple[Core, Position]:
         """The core from the newest snapshot, the journal behind it and what is judged but not committed."""
         snapshot = self._store.snapshot(partition=self._partition, core_version=CORE_VERSION)
         core = Core.from_snapshot(snapshot.state, self._parsers) if snapshot else Core(self._parsers)
@@ -70,7 +79,7 @@ class Judge:
         for offset, record in self._store.journal(partition=self._partition, start=start):
             _redo(core, record, poisoned.get(offset))
         position = self._store.position(self._partition)
-        for entry in self._uncommitted:
+        for entry in uncommitted:
             marks = [logged.event.data for logged in entry.events]
             error = next((mark.error for mark in marks if isinstance(mark, RecordPoisoned)), None)
             _redo(core, entry.record, error)

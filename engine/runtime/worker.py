@@ -30,8 +30,6 @@ ROLL_BACK_WAIT_S = 0.5
 """Between attempts to read the store again after it refused a commit."""
 REFUSED_WAIT_S = 5.0
 """The longest wait between two commits while the store refuses all of them."""
-LOOK_AT_CLOCK_S = 10.0
-"""A machine's clock that is set forward, or a machine that slept, is noticed within so long."""
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +39,8 @@ class Limits(msgspec.Struct, frozen=True):
 
     max_pending: int = 10_000
     snapshot_every: int = 20_000
+    look_at_clock_s: float = 10.0
+    """A machine's clock that is set forward, or a machine that slept, is noticed within so long."""
 
 
 class _Waiting(msgspec.Struct):
@@ -105,8 +105,8 @@ class Worker:
             self._busy = True
             judged: list[_Judged] = []
             try:
-                for waiting in batch:  # one on which the core fails is judged behind a restored state: reads the store
-                    judged.append((waiting, *self._judge.judge(waiting.record)))
+                # A record on which the core fails is judged behind a restored state: that reads the store.
+                judged = [(waiting, *self._judge.judge(waiting.record)) for waiting in batch]
                 started = perf_counter()
                 entries = [entry for _, entry, _ in judged]
                 await asyncio.get_running_loop().run_in_executor(self._writer, self._store.append, entries)
@@ -135,7 +135,7 @@ class Worker:
                 batch.append(_Waiting(r.Tick(self._clock.now_ms()), None))
             elif self._inbox.empty():
                 try:
-                    async with asyncio.timeout(None if wait_s is None else min(wait_s, LOOK_AT_CLOCK_S)):
+                    async with asyncio.timeout(None if wait_s is None else min(wait_s, self._limits.look_at_clock_s)):
                         batch.append(await self._inbox.get())
                 except TimeoutError:
                     continue
