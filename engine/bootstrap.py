@@ -18,7 +18,6 @@ import uvloop
 
 from engine.core import CORE_VERSION
 from engine.core.state import Books
-from engine.head_limit import BoundedHead
 from engine.runtime.anchoring import keep_anchoring
 from engine.runtime.drill import run_drill
 from engine.runtime.embedded import EmbeddedRuntime
@@ -43,6 +42,8 @@ SHORTEST_KEY = 16
 """Bytes of the chain's key (128 bits, as SM4 and AES have at least)."""
 STANDBY_POLL_S = 1.0
 """How often a standby looks whether the writer's place is free."""
+KEEP_ALIVE_S = 75
+"""Senders come back every few seconds to a minute; a connection that waits costs less than one that is made anew."""
 STOP_S = 5
 """How long open connections may take to finish when the server stops."""
 
@@ -191,8 +192,8 @@ async def _serve_web(settings: Settings, store: Store, runtime: EmbeddedRuntime)
     )
     listening = _listen(settings)
     config = uvicorn.Config(
-        app, http=BoundedHead, loop="none", log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S,
-        server_header=False,
+        app, http=app.state.http, loop="none", log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S,
+        timeout_keep_alive=KEEP_ALIVE_S, server_header=False,
     )  # fmt: skip
     server = _Server(config, before_exit=app.state.site.live.close)
     _announce(settings, listening, accounts)

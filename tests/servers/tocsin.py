@@ -47,7 +47,8 @@ class Tocsin:
         self.database = database or f"sqlite:///{folder / 'tocsin.db'}"
         self.config = folder / "tocsin.yaml"
         store = {"url": self.database} | sections.pop("store", {})
-        settings = {"server": {"port": self.port}, "store": store, "sources": SOURCES, "rules": {"language": "en"}}
+        server = {"port": self.port} | sections.pop("server", {})
+        settings = {"server": server, "store": store, "sources": SOURCES, "rules": {"language": "en"}}
         self.config.write_text(yaml.safe_dump(settings | sections), "utf-8")
         serve = (*COMMAND, "serve", "--config", str(self.config))
         self.process = Process("tocsin serve", serve, folder / "tocsin.log")
