@@ -209,11 +209,13 @@ class Store:
     def lock_writer(self) -> None:
         """Be this database's only writer until `close` or the end of the process.
 
-        Raises ConcurrencyConflict that names the present writer.
+        Raises ConcurrencyConflict that names the present writer, and ConfigError where the log can be continued only
+        with another key: better now than at the first alert.
         """
         self._refuse_when_read_only()
         with self._append_turns.first():
             self._appender.lock()
+        self.chains()
 
     def close(self) -> None:
         """Let go of the database and of the writer's lock; calling it twice is harmless."""

@@ -69,6 +69,10 @@ def test_without_its_key_the_log_is_neither_read_as_true_nor_written(mixed: str)
             verified(mixed, keys)
         with pytest.raises(ConfigError, match=r"store\.chain_key"):
             grown(mixed, keys, 1)
+        store = Store.open(mixed, keys=keys)
+        with pytest.raises(ConfigError, match=r"store\.chain_key"):
+            store.lock_writer()
+        store.close()
     assert verified(mixed, Keyring("sha256", KEY)) is None
 
 
