@@ -199,6 +199,7 @@ def _unpack(body: bytes, limit: int) -> bytes:
 
 
 def too_large(limit: int) -> Refused:
+    """The refusal (413) of a body of more than `limit` bytes."""
     return Refused(413, f"the body is larger than {limit} bytes", (b"connection", b"close"))
 
 

@@ -11,7 +11,9 @@ import httpx2
 import pytest
 import pytest_asyncio
 
+from projections.trends import DayTrend
 from tests.integration.web_site import Installation, running, submit
+from web.reports import weekly
 from web.texts import LANGUAGES, TEXTS
 
 PAGES = ("/", "/?state=all", "/incidents/INC-1", "/report", "/ledger", "/trends", "/sla", "/assessment", "/channels",
@@ -262,6 +264,50 @@ async def test_service_targets_have_one_card_for_each_incident(site: Installatio
         assert re.search(r">P[1-4]<", card)
     assert "20 min late" in cards[0]
     await browser.aclose()
+
+
+async def test_channels_show_what_failed_first(site: Installation) -> None:
+    """A lost delivery stands above the fifteen newest, with the vendor's words; the older ones are a page away."""
+    await lose_delivery(site, "INC-1.1")
+    browser = await site.browser()
+    for _ in range(16):
+        await submit(browser, "/channels", "/channels/mail/test")
+    first, second = [(await browser.get(f"/channels?page={page}")).text for page in (1, 2)]
+    assert first.index("异常") < first.index("近 7 天未送达") < first.rindex("no such user") < first.index("最近的投递")
+    assert first.count("INC-1</a>") == 1, "the lost one is the oldest, so not among the newest"
+    assert 'href="/channels?page=2#recent"' in first
+    assert "近 7 天未送达" not in second
+    assert second.count("INC-1</a>") == 1
+    for page in ("0", "99", "x", "²"):
+        assert (await browser.get(f"/channels?page={page}")).status_code == 200
+    await browser.aclose()
+
+
+async def lose_delivery(site: Installation, delivery: str) -> None:
+    """Let the only channel refuse a delivery for good."""
+    assert await site.runtime.attempting(delivery, 1)
+    await site.runtime.delivered(delivery, 1, "failed", reason="no such user")
+    await site.runtime.caught_up()
+
+
+async def test_a_delivery_that_arrived_is_one_calm_line(site: Installation) -> None:
+    """Whom, through what and when, in one line that folds nothing away."""
+    assert await site.runtime.attempting("INC-1.1", 1)
+    await site.runtime.delivered("INC-1.1", 1, "ok", vendor_code="250")
+    await site.runtime.caught_up()
+    browser = await site.browser()
+    (line,) = re.findall(r'<li id="[^"]*" class="calm">(.*?)</li>', (await browser.get("/incidents/INC-1")).text)
+    assert re.sub(r"<[^>]+>", "", line) == "已通知 oncall · 邮件 · 12:00"
+    await browser.aclose()
+
+
+def test_weeks_are_the_sums_of_their_days() -> None:
+    """From Monday to Sunday, named by the first day on which something happened."""
+    days = [DayTrend(day, "", *range(9)) for day in ("2026-01-04", "2026-01-05", "2026-01-11", "2026-01-12")]
+    weeks = weekly(days)
+    assert [(week.day, week.resolved, week.resolve_count) for week in weeks] == [
+        ("2026-01-04", 1, 8), ("2026-01-05", 2, 16), ("2026-01-12", 1, 8),
+    ]  # fmt: skip
 
 
 async def test_reasons_and_empty_pages_are_in_plain_words(site: Installation) -> None:
