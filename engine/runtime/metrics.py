@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counted
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from engine.store import Entry
 
 LATENCY_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
@@ -31,3 +36,16 @@ class RuntimeMetrics:
         self.projection_lag = Gauge(
             "tocsin_projection_lag_events", "Events committed but not in the read models yet", registry=self.registry
         )
+
+    def count(self, committed: Iterable[Entry]) -> None:
+        """Count records by kind and events by type: once a batch, for each count takes a lock."""
+        records: Counted[str] = Counted()
+        events: Counted[str] = Counted()
+        for entry in committed:
+            records[str(entry.record.__struct_config__.tag)] += 1
+            for logged in entry.events:
+                events[logged.type] += 1
+        for kind, number in records.items():
+            self.records.labels(kind).inc(number)
+        for kind, number in events.items():
+            self.events.labels(kind).inc(number)

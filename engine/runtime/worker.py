@@ -173,17 +173,15 @@ class Worker:
     def _answer(self, judged: Sequence[_Judged]) -> None:
         events: list[LoggedEvent] = []
         self.metrics.batch_records.observe(len(judged))
+        self.metrics.count(entry for _, entry, _ in judged)
         for waiting, entry, decision in judged:
             events.extend(entry.events)
-            self.metrics.records.labels(str(entry.record.__struct_config__.tag)).inc()
             if waiting.answer is None or waiting.answer.done():
                 continue
             if decision.rejected is not None:
                 waiting.answer.set_exception(decision.rejected)
             else:
                 waiting.answer.set_result(Outcome(0, entry.offset, entry.events, decision.dispositions))
-        for logged in events:
-            self.metrics.events.labels(logged.type).inc()
         if events:
             self._publish(events)
 

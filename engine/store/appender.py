@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Engine, select
@@ -25,6 +27,27 @@ class Entry(msgspec.Struct, frozen=True):
     offset: int
     record: Record
     events: Sequence[LoggedEvent]
+
+
+class _Move(msgspec.Struct, frozen=True):
+    """A checkpoint's step from where it was last seen."""
+
+    partition: int
+    before: Position
+    after: Position
+
+    @property
+    def parameters(self) -> tuple[int | bytes, ...]:
+        """For the UPDATE that finds no row if the checkpoint is somewhere else by now."""
+        before, after = self.before, self.after
+        to = (after.next_offset, after.next_seq, after.head)
+        return (*to, self.partition, before.next_offset, before.next_seq, before.head)
+
+    @property
+    def conflict(self) -> ConcurrencyConflict:
+        """What it means when the UPDATE finds no row."""
+        place = f"from offset {self.before.next_offset}, seq {self.before.next_seq}"
+        return ConcurrencyConflict(f"another writer moved partition {self.partition} on {place}")
 
 
 class Appender:
@@ -75,10 +98,19 @@ class Appender:
         with outages_named(f"append {len(entries)} records from offset {entries[0].offset}"):
             connection = self._writer()
             try:
+                known = self._positions.get(partition)
+                raw = connection.connection.driver_connection
+                if known is not None and isinstance(raw, sqlite3.Connection):
+                    after = _end(known, partition, entries, self._keys.wanted)
+                    self._append_raw(raw, _Move(partition, known, after), journal_rows, event_rows)
+                    self._positions[partition] = after
+                    return
                 with connection.begin():
-                    before = self._positions.get(partition) or self._stored_position(connection, partition)
+                    before = known or self._stored_position(connection, partition)
                     after = _end(before, partition, entries, self._keys.wanted)
-                    self._move(connection, partition, before, after)
+                    move = _Move(partition, before, after)
+                    if connection.exec_driver_sql(self._move_checkpoint, move.parameters).rowcount != 1:
+                        raise move.conflict
                     self._into_journal.insert(connection, journal_rows)
                     self._into_events.insert(connection, event_rows)
                 self._positions[partition] = after
@@ -87,6 +119,27 @@ class Appender:
                 if not _reusable(connection):
                     self._drop_connection()
                 raise
+
+    def _append_raw(
+        self,
+        raw: sqlite3.Connection,
+        move: _Move,
+        journal_rows: list[tuple[Any, ...]],
+        event_rows: list[tuple[Any, ...]],
+    ) -> None:
+        """The same statements on SQLite's own connection: a lone record costs half as much as through SQLAlchemy."""
+        raw.execute("BEGIN IMMEDIATE")
+        try:
+            if raw.execute(self._move_checkpoint, move.parameters).rowcount != 1:
+                raise move.conflict
+            raw.executemany(self._into_journal.statement, journal_rows)
+            if event_rows:
+                raw.executemany(self._into_events.statement, event_rows)
+            raw.execute("COMMIT")
+        except BaseException:
+            if raw.in_transaction:
+                raw.execute("ROLLBACK")
+            raise
 
     def close(self) -> None:
         """Close the connection and let the next writer in."""
@@ -131,24 +184,6 @@ class Appender:
         position = read_position(connection, partition)
         settle_chain(connection, partition, self._keys, position)
         return position
-
-    def _move(self, connection: Connection, partition: int, before: Position, after: Position) -> None:
-        moved = connection.exec_driver_sql(
-            self._move_checkpoint,
-            (
-                after.next_offset,
-                after.next_seq,
-                after.head,
-                partition,
-                before.next_offset,
-                before.next_seq,
-                before.head,
-            ),
-        )
-        if moved.rowcount != 1:
-            raise ConcurrencyConflict(
-                f"another writer moved partition {partition} on from offset {before.next_offset}, seq {before.next_seq}"
-            )
 
 
 def read_position(connection: Connection, partition: int) -> Position:

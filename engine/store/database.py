@@ -123,9 +123,9 @@ def outages_named(doing: str) -> Iterator[None]:
     """Every database or disk error inside becomes StoreUnavailable; a row that was there before, a conflict."""
     try:
         yield
-    except (IntegrityError, psycopg.IntegrityError) as taken:
+    except (IntegrityError, psycopg.IntegrityError, sqlite3.IntegrityError) as taken:
         cause = getattr(taken, "orig", taken)
         raise ConcurrencyConflict(f"{doing}: another writer's row is in the way ({cause})") from taken
-    except (SQLAlchemyError, psycopg.Error, OSError) as error:
+    except (SQLAlchemyError, psycopg.Error, sqlite3.Error, OSError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         raise StoreUnavailable(f"{doing}: {' '.join(str(cause).split())}") from error  # drivers answer in paragraphs

@@ -20,7 +20,7 @@ class Loader:
         quote = dialect.identifier_preparer.quote
         mark = "?" if dialect.paramstyle == "qmark" else "%s"
         target = f"{quote(table.name)} ({', '.join(quote(column.name) for column in table.columns)})"
-        self._insert = f"INSERT INTO {target} VALUES ({', '.join(mark for _ in table.columns)})"
+        self.statement = f"INSERT INTO {target} VALUES ({', '.join(mark for _ in table.columns)})"
         self._copy = f"COPY {target} FROM STDIN (FORMAT BINARY)".encode()
         self._types = [column.type.compile(dialect).lower() for column in table.columns]
         self._copies = dialect.name == "postgresql"
@@ -35,4 +35,4 @@ class Loader:
                 for row in rows:
                     copy.write_row(row)
         elif rows:
-            connection.exec_driver_sql(self._insert, list(rows))
+            connection.exec_driver_sql(self.statement, list(rows))
