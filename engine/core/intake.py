@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from detectors import duplicates, grouping
 from engine.core import triage
 from engine.core.state import AlertState, State
 from engine.core.step import Step
@@ -148,35 +149,32 @@ class _Batch:
             self._add("repeated", repeated)
 
     def _judge_change(self, item: Alert, known: AlertState | None, silent_until_ms: int) -> None:
+        step = self._step
         if known is not None and known.fingerprint in self._touched:
             self.settle()
-        if known is not None and known.firing == (item.status == "firing"):
-            known.expires_ms = max(known.expires_ms, item.ends_ms or silent_until_ms)
-            self._add("repeated")
-        elif item.status == "firing":
-            self._judge_firing(item, known, silent_until_ms)
-        elif known is None:
-            self._remember(item, silent_until_ms, firing=False)
-            self._add("resolved")
-        elif item.ends_ms is not None and item.ends_ms < known.starts_ms:
-            self._add("repeated")  # the end of an earlier episode, overtaken by the present one
-        else:
-            self.heal(known, self._step.at_ms)
-            self._add("resolved")
+        window_s = step.rules.grouping.reorder_window_s
+        match duplicates.verdict(known, item, step.at_ms, reorder_window_s=window_s):
+            case "news" if item.status == "firing":
+                self._fires(item, known, silent_until_ms)
+            case "news":
+                if known is None:
+                    self._remember(item, silent_until_ms, firing=False)
+                else:
+                    self.heal(known, step.at_ms)
+                self._add("resolved")
+            case "repeat" | "overtaken" | "earlier_end" as told:
+                if told == "repeat" and known is not None:
+                    known.expires_ms = max(known.expires_ms, item.ends_ms or silent_until_ms)
+                self._add("repeated")
 
-    def _judge_firing(self, item: Alert, known: AlertState | None, silent_until_ms: int) -> None:
-        step = self._step
+    def _fires(self, item: Alert, known: AlertState | None, silent_until_ms: int) -> None:
         if known is None:
             known = self._remember(item, silent_until_ms, firing=True)
         else:
-            overtaken = step.at_ms - known.resolved_ms <= 1000 * step.rules.grouping.reorder_window_s
-            if item.starts_ms <= known.starts_ms and overtaken:
-                self._add("repeated")  # its own resolution arrived before it
-                return
             known.firing = True
             known.starts_ms = item.starts_ms
             known.expires_ms = item.ends_ms or silent_until_ms
-        arm(known, step)
+        arm(known, self._step)
         self._touched.add(known.fingerprint)
         self._fresh.setdefault(known.group_key, []).append((known, item))
 
@@ -185,8 +183,8 @@ class _Batch:
         alert = AlertState(
             fingerprint=fingerprint(labels),
             labels_raw=item.labels_raw,
-            scope=triage.scope_of(labels, step.rules.grouping),
-            group_key=triage.group_key_of(labels, step.rules),
+            scope=grouping.scope_of(labels, step.rules.grouping),
+            group_key=grouping.group_key_of(labels, step.rules),
             severity=triage.severity_of(labels, step.rules.triage),
             firing=firing,
             starts_ms=item.starts_ms,
@@ -265,7 +263,7 @@ class _Batch:
         opened = e.IncidentOpened(
             incident=triage.incident_id(scope, number),
             title=triage.title_of(labels, worst.annotations),
-            service=triage.first_present(labels, rules.grouping.service),
+            service=grouping.first_present(labels, rules.grouping.service),
             severity=worst_state.severity,
             urgency=urgency,
             impact=impact,
@@ -276,7 +274,7 @@ class _Batch:
             labels=_common(newcomers),
             description=worst.annotations.get("description", ""),
             recurrence_of=recurrence_of,
-            outage=triage.outage_of(labels, rules),
+            outage=grouping.outage_of(labels, rules),
             rules_version=step.state.rules_version,
         )
         step.state.groups[group_key] = opened.incident
