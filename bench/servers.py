@@ -107,7 +107,7 @@ def load(job: Job) -> Measured:
 
 
 class Tocsin(Server):
-    """`tocsin serve` on SQLite, everything on, paging through Apprise to the sink."""
+    """`tocsin serve` on SQLite, everything on, paging through its webhook to the sink, as Alertmanager does."""
 
     name = "tocsin"
     profile_to: Path | None = None
@@ -115,7 +115,7 @@ class Tocsin(Server):
 
     def command(self) -> list[str]:
         """The command line of the server."""
-        channel = {"type": "apprise", "url": f"json://127.0.0.1:{self.sink_port}/"}
+        channel = {"type": "webhook", "url": f"http://127.0.0.1:{self.sink_port}/"}
         nobody = [{"receiver": "oncall", "match": {"service": f"nobody-{number}"}} for number in range(ROUTES)]
         settings = {
             "server": {"port": 0},

@@ -9,7 +9,8 @@ from notifiers.apprise_url.notifier import AppriseNotifier
 from notifiers.dingtalk.notifier import DingTalkNotifier
 from notifiers.email.notifier import EmailNotifier
 from notifiers.notifier import Notifier
-from schemas.config import AppriseChannel, Channel, DingTalkChannel, EmailChannel
+from notifiers.webhook.notifier import WebhookNotifier
+from schemas.config import AppriseChannel, Channel, DingTalkChannel, EmailChannel, WebhookChannel
 
 
 def build(name: str, channel: Channel) -> Notifier[Any]:
@@ -19,6 +20,8 @@ def build(name: str, channel: Channel) -> Notifier[Any]:
             return EmailNotifier(name, channel)
         case DingTalkChannel():
             return DingTalkNotifier(name, channel)
+        case WebhookChannel():
+            return WebhookNotifier(name, channel)
         case AppriseChannel():
             return AppriseNotifier(name, channel)
         case unknown:

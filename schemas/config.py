@@ -304,7 +304,19 @@ class AppriseChannel(_WithSecrets):
     timeout_s: Annotated[int, Field(ge=1, le=120)] = 20
 
 
-Channel = Annotated[EmailChannel | DingTalkChannel | AppriseChannel, Field(discriminator="type")]
+class WebhookChannel(_WithSecrets):
+    """A program of your own: the notice as JSON by POST. It is told when the answer is any 2xx."""
+
+    required_secrets: ClassVar[tuple[str, ...]] = ("url",)
+    type: Literal["webhook"] = "webhook"
+    url: SecretStr | None = None
+    url_file: Path | None = None
+    token: SecretStr | None = None
+    token_file: Path | None = None
+    timeout_s: Annotated[int, Field(ge=1, le=120)] = 10
+
+
+Channel = Annotated[EmailChannel | DingTalkChannel | WebhookChannel | AppriseChannel, Field(discriminator="type")]
 
 
 class Settings(_Section):

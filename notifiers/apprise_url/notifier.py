@@ -1,4 +1,4 @@
-"""Any Apprise URL as a channel: one short-lived Apprise object per attempt, in a thread of its own.
+"""Any Apprise URL as a channel: one Apprise object for one attempt after the other, in a thread.
 
 Apprise answers True or False. What it says beside that (its result's log) is read for what the outbox must know: the
 HTTP status, and whether the request had been written before the trouble began.
@@ -31,11 +31,11 @@ GRACE_S = 2
 """Apprise keeps its own time-out; this is how much later we stop waiting for it."""
 MISTRUSTED = {
     "dingtalk": f"use a channel of type dingtalk (or {plugin.SCHEMA}://)",
-    "feishu": "use json:// to a relay until there is a feishu channel",
-    "lark": "use json:// to a relay until there is a feishu channel",
+    "feishu": "use a channel of type webhook to a relay until there is a feishu channel",
+    "lark": "use a channel of type webhook to a relay until there is a feishu channel",
     "wecombot": "use wechat:// (a WeCom app) until there is a wecom channel",
-    "smpp": "use json:// to an SMS gateway",
-    "smpps": "use json:// to an SMS gateway",
+    "smpp": "use a channel of type webhook to an SMS gateway",
+    "smpps": "use a channel of type webhook to an SMS gateway",
 }
 """Apprise's own plugins that report success although the vendor's answer says that nothing was sent."""
 
@@ -72,6 +72,7 @@ class AppriseNotifier:
         for schema in _schemas(service) & MISTRUSTED.keys():
             problem = f"Apprise's {schema}:// reports success even when the vendor refuses the message"
             raise ConfigError(f"{problem}: {MISTRUSTED[schema]}", key=key)
+        self._spare: NotifyBase | None = service
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix=f"apprise-{name}")
 
     def render(self, notice: Notice) -> Message:
@@ -98,7 +99,8 @@ class AppriseNotifier:
         return made[0] if made.add(self._url) and len(made) == 1 else None
 
     def _notify(self, payload: Message) -> Receipt:
-        service: Any = self._service()
+        spare, self._spare = self._spare, None  # a second attempt at the same time makes one of its own
+        service: Any = spare or self._service()
         if service is None:
             raise DeliveryError("Apprise does not take this URL any more", permanent=True)
         service.retry = 0  # one attempt: the outbox decides about the next
@@ -116,6 +118,8 @@ class AppriseNotifier:
             timeout=self._timeout_s,
             log_level=logging.DEBUG,
         )
+        if result.status is not AppriseResultStatus.TIMEOUT:  # else a thread of Apprise's may still be using it
+            self._spare = service
         with result:
             return _judge(result, service)
 

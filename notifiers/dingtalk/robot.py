@@ -12,11 +12,11 @@ import hmac
 import json
 import re
 from collections.abc import Sequence
-from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlencode
 
 import msgspec
 
+from notifiers.http_answer import refused
 from notifiers.ratelimit import Rate
 from notifiers.redaction import redacted
 from notifiers.rendering import one_line, truncate_bytes
@@ -30,7 +30,6 @@ THROTTLE_S = 600
 """Over 20 messages a minute a robot is silenced for 10 minutes."""
 RATE = Rate(burst=4, per_minute=15)
 """4 at once + 15 refilled = 19 in any minute: one below the vendor's 20, for the network's jitter."""
-RETRY_AFTER_MAX_S = 3600
 
 _THROTTLED = {"130101", "660026", "1111"}
 _HINTS = (
@@ -107,7 +106,7 @@ def judge(status: int, raw: bytes, *, retry_after: str = "", now_s: float = 0.0)
     known to be final is worth another attempt: giving up early costs more than trying twice.
     """
     if status != 200:
-        raise _http_error(status, retry_after, now_s)
+        raise refused(status, retry_after, now_s)
     try:
         answer = json.loads(raw)
     except ValueError:
@@ -129,22 +128,3 @@ def judge(status: int, raw: bytes, *, retry_after: str = "", now_s: float = 0.0)
     if code in _FINAL:
         raise DeliveryError(f"{_FINAL[code]} ({said})", permanent=True, vendor_code=code)
     raise DeliveryError(said or "no error code in the answer", vendor_code=code)
-
-
-def _http_error(status: int, retry_after: str, now_s: float) -> DeliveryError:
-    may_pass = status in (408, 425, 429) or status >= 500
-    return DeliveryError(
-        f"HTTP {status}" if status >= 400 else f"HTTP {status}: a redirect is not followed",
-        permanent=not may_pass,
-        vendor_code=f"HTTP {status}",
-        retry_after_s=_wait_s(retry_after, now_s) if may_pass else None,
-    )
-
-
-def _wait_s(header: str, now_s: float) -> int | None:
-    """`Retry-After` (RFC 9110, 10.2.3) as seconds, at most an hour; None where it says nothing usable."""
-    try:
-        wait = float(header) if header.strip().isdigit() else parsedate_to_datetime(header).timestamp() - now_s
-    except (TypeError, ValueError):
-        return None
-    return int(min(max(wait, 0), RETRY_AFTER_MAX_S))

@@ -11,9 +11,11 @@ from typing import Any, Literal, NamedTuple
 import pytest
 from pydantic import SecretStr
 
+from notifiers.dingtalk.notifier import DingTalkNotifier
 from notifiers.notifier import Notifier
 from notifiers.registry import build
-from schemas.config import AppriseChannel, DingTalkChannel, EmailChannel
+from notifiers.webhook.notifier import WebhookNotifier
+from schemas.config import AppriseChannel, DingTalkChannel, EmailChannel, WebhookChannel
 from schemas.deliveries import Receipt
 from schemas.errors import DeliveryError
 from schemas.events import Notice
@@ -51,6 +53,8 @@ SMTP_FAULTS: dict[Fault, tuple[str, Outcome]] = {
 NO_SUCH_FAULT = {
     ("email", "error_in_200"): "SMTP has no success code that carries an error",
     ("email", "throttled"): "SMTP throttles by 4xx, which 5xx (451) and 429 (421) show",
+    ("webhook", "error_in_200"): "a webhook takes any 2xx as success: there is no vendor behind it",
+    ("webhook", "throttled"): "a webhook knows only HTTP status codes",
     ("apprise json", "error_in_200"): "json:// takes any 2xx as success: there is no vendor behind it",
     ("apprise json", "throttled"): "json:// knows only HTTP status codes",
 }
@@ -72,7 +76,20 @@ async def dingtalk() -> AsyncIterator[Rig]:
         channel = DingTalkChannel(
             token=SecretStr(TOKEN), secret=SecretStr(SECRET), base_url=peer.url, at_mobiles=(MOBILE,), timeout_s=1
         )
-        yield Rig(build("robot", channel), peer, DINGTALK_FAULTS)
+        robot = DingTalkNotifier("robot", channel)
+        yield Rig(robot, peer, DINGTALK_FAULTS)
+        await robot.close()
+
+
+@contextlib.asynccontextmanager
+async def webhook() -> AsyncIterator[Rig]:
+    async with HttpPeer() as peer:
+        channel = WebhookChannel(
+            url=SecretStr(f"{peer.url}/hook/{TOKEN}?key={MOBILE}"), token=SecretStr(SECRET), timeout_s=1
+        )
+        hook = WebhookNotifier("hook", channel)
+        yield Rig(hook, peer, HTTP_FAULTS)
+        await hook.close()
 
 
 @contextlib.asynccontextmanager
@@ -90,7 +107,8 @@ async def apprise_json() -> AsyncIterator[Rig]:
 
 
 RIGS: dict[str, Callable[[], contextlib.AbstractAsyncContextManager[Rig]]] = {
-    "email": email, "dingtalk": dingtalk, "dingtalk plugin": dingtalk_plugin, "apprise json": apprise_json,
+    "email": email, "dingtalk": dingtalk, "dingtalk plugin": dingtalk_plugin, "webhook": webhook,
+    "apprise json": apprise_json,
 }  # fmt: skip
 FAULTS: tuple[Fault, ...] = ("accepted", "error_in_200", "throttled", "429", "5xx", "permanent", "hang", "cut")
 PAIRS = [(name, fault) for name in RIGS for fault in FAULTS if (name, fault) not in NO_SUCH_FAULT]

@@ -1,0 +1,1 @@
+"""A webhook: the notice as JSON, for programs of your own."""
