@@ -81,7 +81,7 @@ class Step:
     def _recheck(self, incident_id: str) -> None:
         """A person resolved it while alerts were firing: if they still are, it was not over."""
         found = self.state.incidents.get(incident_id)
-        if found is not None and found.state == "resolved" and found.firing > 0:
+        if found is not None and found.state in incident.AFTER and found.firing > 0:
             self.incident(e.IncidentReopened(found.id, f"{found.firing} alerts are still firing"), scope=found.scope)
 
     def _outage_due(self, key: str) -> None:

@@ -145,6 +145,14 @@ def test_resolving_over_firing_alerts_is_looked_at_again() -> None:
     assert "still firing" in scenario.one(e.IncidentReopened).reason
 
 
+def test_closing_over_firing_alerts_is_looked_at_again_too() -> None:
+    """Neither a review nor a closing hides what still burns."""
+    scenario = Scenario(LASTING).receive(alert())
+    for command in ON_ONE[4:7]:
+        scenario.command(command)
+    assert "still firing" in scenario.wait(601).one(e.IncidentReopened).reason
+
+
 def test_after_a_long_gap_timers_count_in_their_order() -> None:
     """Resolved by hand, the sender falls silent, Tocsin sleeps ten hours: the incident stays resolved."""
     scenario = Scenario(Rules(expiry_s={"test": 300})).receive(alert()).command(ON_ONE[4])
