@@ -18,7 +18,7 @@ Seen = Callable[[bytes, float], None]
 
 
 class Sink(asyncio.Protocol):
-    """One connection; requests with Content-Length only, as Alertmanager and Apprise send them."""
+    """One connection; requests with Content-Length only, as Tocsin's and Alertmanager's webhooks send them."""
 
     def __init__(self, seen: Seen) -> None:
         self._seen, self._read = seen, b""

@@ -1,4 +1,7 @@
-"""From the POST of an alert to its message at the channel's peer: one new incident each, idle and under load."""
+"""From the POST of an alert to its message at the channel's peer: one new incident each, idle and under load.
+
+Every server pages through its own webhook, one POST for each group over a kept connection: like with like.
+"""
 
 from __future__ import annotations
 

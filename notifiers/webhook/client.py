@@ -1,6 +1,7 @@
 """HTTP/1.1 for one purpose: POST a small body to one address, again and again, and know what had left when it fails.
 
-A general client costs ten times the CPU of this one (docs/performance.md), and hides whether bytes were written.
+A general client costs many times the CPU (httpx2, pooled: 0.6 ms a POST on uvloop and 0.75 on asyncio; a delivery here,
+rendering included: 0.11), and hides whether anything had been written.
 The parsing is httptools', the same parser that the web server uses.
 """
 
@@ -180,13 +181,15 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Called by the loop. What comes unasked, or is no HTTP, ends the connection."""
         self._read += len(data)
-        if self._parser is None or self._read > ANSWER_BYTES:
-            self._end("" if self._parser is None else "too long an answer")
+        if self._parser is None:
+            self._end("bytes that nobody asked for")
             return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._end("the answer is not HTTP")
+        if self._read > ANSWER_BYTES:
+            self._end("too long an answer")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the loop."""

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import pytest
 from pydantic import SecretStr
 
+from notifiers.apprise_url.notifier import AppriseNotifier
 from notifiers.dingtalk.notifier import DingTalkNotifier
 from notifiers.notifier import Notifier
 from notifiers.registry import build
@@ -288,6 +289,20 @@ async def test_what_stands_between_us_and_the_vendor(name: str, mode: str, expec
     assert len(rig.peer.bodies) == 1
 
 
+@pytest.mark.parametrize("name", ["dingtalk", "webhook"])
+async def test_one_connection_carries_all_messages(name: str) -> None:
+    """Messages one after the other do not pay for a connection each, and a lost one is made again."""
+    async with RIGS[name]() as rig:
+        rig.peer.script.extend(["ok", "ok", "cut", "ok"])
+        words = []
+        for number in range(4):
+            word, _ = await outcome(rig.notifier.deliver(rig.notifier.render(notice()), delivery=f"INC-7.{number}"))
+            words.append(word)
+    assert words == ["ok", "ok", "unknown", "ok"]
+    assert len(set(rig.peer.callers[:3])) == 1
+    assert rig.peer.callers[3] != rig.peer.callers[2]
+
+
 async def test_apprise_passes_title_and_text_on() -> None:
     """What was rendered arrives as it was, with Apprise's kind for its colour."""
     async with apprise_json() as rig:
@@ -295,6 +310,26 @@ async def test_apprise_passes_title_and_text_on() -> None:
         await rig.notifier.deliver(payload, delivery="INC-7.1")
     sent = json.loads(rig.peer.messages[0])
     assert (sent["title"], sent["message"].strip(), sent["type"]) == (payload.title, payload.body, "failure")
+
+
+@pytest.mark.parametrize(("mode", "made_again"), [("ok", 0), ("404", 0), ("cut", 0), ("hang", 1)])
+async def test_apprise_object_serves_until_it_may_be_in_use(
+    mode: Any, made_again: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One object for all attempts; after a time-out a thread of Apprise's may still hold it, so another is made."""
+    made = 0
+    make = AppriseNotifier._service
+
+    def counted(self: AppriseNotifier) -> Any:
+        nonlocal made
+        made += 1
+        return make(self)
+
+    async with apprise_json() as rig:
+        monkeypatch.setattr(AppriseNotifier, "_service", counted)
+        for rig.peer.mode in (mode, "ok"):
+            became, _ = await outcome(rig.notifier.deliver(rig.notifier.render(notice()), delivery="INC-7.1"))
+    assert (became, made) == ("ok", made_again)
 
 
 @pytest.mark.parametrize(("password", "expected"), [("right-password", "ok"), ("wrong-password", "failed")])

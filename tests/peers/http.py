@@ -16,7 +16,7 @@ class HttpPeer:
     """`async with HttpPeer() as peer:` listens on a free port of 127.0.0.1 (`peer.url`).
 
     `script` holds what to do with the next requests, then `mode` applies. `bodies` has every body that was read,
-    `messages` those that were taken (or might have been: cut and hang).
+    `messages` those that were taken (or might have been: cut and hang); `callers` the far end of each request.
     """
 
     def __init__(self, mode: Mode = "ok", *, port: int = 0, slow_s: float = 0.3, retry_after: str = "7") -> None:
@@ -24,6 +24,7 @@ class HttpPeer:
         self.script: deque[Mode] = deque()
         self.bodies: list[bytes] = []
         self.messages: list[Any] = []
+        self.callers: list[tuple[str, int]] = []
         self._runner: web.AppRunner | None = None
 
     @property
@@ -48,6 +49,7 @@ class HttpPeer:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
         self.bodies.append(raw)
+        self.callers.append(request.get_extra_info("peername"))
         mode = self.script.popleft() if self.script else self.mode
         match mode:
             case "429":

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from notifiers.redaction import keep_out_of_logs, mask_phones, redacted
 from notifiers.registry import build
-from schemas.config import AppriseChannel, DingTalkChannel, EmailChannel
+from schemas.config import AppriseChannel, DingTalkChannel, EmailChannel, WebhookChannel
 from schemas.errors import ConfigError, DeliveryError
 from schemas.events import Notice
 from tests.peers.dingtalk import DingTalkPeer
@@ -47,6 +47,15 @@ async def test_library_logs_never_show_the_token(caplog: pytest.LogCaptureFixtur
         assert hidden not in caplog.text
 
 
+def test_a_webhooks_credentials_are_known_and_its_host_is_no_secret() -> None:
+    """The URL, long parts of its path, its query and its token are masked; a plain host name can still be read."""
+    url = "https://relay.ops.test/in/abcdefgh12345678?key=querysecret"
+    build("hook", WebhookChannel(url=SecretStr(url), token=SecretStr("bearersecret")))
+    for hidden in (url, "/in/abcdefgh12345678", "querysecret", "bearersecret"):
+        assert hidden not in redacted(f"tried {hidden} there")
+    assert redacted("relay.ops.test did not answer") == "relay.ops.test did not answer"
+
+
 @pytest.mark.parametrize(
     ("url", "told"),
     [
@@ -76,10 +85,12 @@ def test_apprise_urls_that_lie_or_lead_nowhere_are_refused(url: str, told: str) 
         EmailChannel(host="h", sender="a@x.test", to=("Li <c@x.test>",)),
         DingTalkChannel(token_file=Path("unread")),
         AppriseChannel(url_file=Path("unread")),
+        WebhookChannel(url_file=Path("unread")),
+        WebhookChannel(url=SecretStr("https://h.test/"), token_file=Path("unread")),
     ],
 )
 def test_channels_that_cannot_work_are_refused_at_start(
-    channel: EmailChannel | DingTalkChannel | AppriseChannel,
+    channel: EmailChannel | DingTalkChannel | WebhookChannel | AppriseChannel,
 ) -> None:
     """A missing secret or an address that SMTP cannot carry is found before the first incident."""
     with pytest.raises(ConfigError, match=r"channels\.c"):
