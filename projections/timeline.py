@@ -1,4 +1,7 @@
-"""The timeline: everything that happened to an incident, its clocks, accident proposals and deliveries included."""
+"""The timeline: everything that happened to an incident, its clocks, accident proposals and deliveries included.
+
+The rows say which events those are; what each says stands in the log, which is read beside them and not copied.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,23 @@ from collections.abc import Sequence
 from typing import get_args
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Connection, Index, Integer, MetaData, String, Table
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    and_,
+    column,
+    select,
+    table,
+)  # fmt: skip
 
 from projections.projection import PlainText, Projection, Row
-from projections.rows import Rows, read_as, select_as, upsert
+from projections.rows import Rows, upsert
 from schemas import events as e
 
 _metadata = MetaData()
@@ -24,7 +40,6 @@ timeline_table = Table(
     Column("actor", PlainText, nullable=False),
     Column("type", String(40), nullable=False),
     Column("event_id", String(64), nullable=False),
-    Column("data", PlainText, nullable=False, comment="the event's data as JSON"),
     Index("timeline_by_incident", "incident", "partition", "seq"),
 )
 
@@ -34,6 +49,9 @@ deliveries_table = Table(
     Column("delivery", String(160), primary_key=True),
     Column("incident", String(120), nullable=False, comment="empty for a test message"),
 )
+
+_log = table("events", column("partition"), column("seq"), column("data"))
+"""The log as the store keeps it; only its data is read here."""
 
 _DELIVERY_STEPS = (
     e.DeliveryDue, e.DeliveryStarted, e.DeliverySucceeded, e.DeliveryRetryScheduled, e.DeliveryFailed,
@@ -46,7 +64,7 @@ class TimelineProjection(Projection):
     """One row for each event of each incident."""
 
     name = "timeline"
-    version = 1
+    version = 2
     handles = frozenset(
         {*get_args(e.IncidentEvent), *_CLOCKS, e.AccidentProposed, e.DeliveryRequested, *_DELIVERY_STEPS}
     )
@@ -88,12 +106,14 @@ def _entry(logged: e.LoggedEvent, incident: str) -> Row:
         "actor": logged.event.actor,
         "type": logged.type,
         "event_id": logged.id,
-        "data": e.encode_data(logged.event.data).decode(),
     }
 
 
 class TimelineEntry(msgspec.Struct, frozen=True):
-    """One event of an incident; `data` is its JSON, `type` its literal name, `event_id` how documents cite it."""
+    """One event of an incident; `type` is its literal name, `event_id` how documents cite it.
+
+    `data` is its JSON as it was written, in the version of its time.
+    """
 
     partition: int
     seq: int
@@ -107,6 +127,10 @@ class TimelineEntry(msgspec.Struct, frozen=True):
 
 def timeline(conn: Connection, incident: str, limit: int = 10_000) -> list[TimelineEntry]:
     """What happened to an incident, the oldest first."""
-    column = timeline_table.c
-    statement = select_as(timeline_table, TimelineEntry).where(column.incident == incident)
-    return read_as(conn, statement.order_by(column.partition, column.seq).limit(limit), TimelineEntry)
+    own = timeline_table.c
+    logged = and_(_log.c.partition == own.partition, _log.c.seq == own.seq)
+    statement = select(
+        own.partition, own.seq, own.incident, own.at_ms, own.actor, own.type, own.event_id, _log.c.data
+    ).select_from(timeline_table.join(_log, logged))
+    statement = statement.where(own.incident == incident).order_by(own.partition, own.seq).limit(limit)
+    return [TimelineEntry(*row[:-1], bytes(row[-1]).decode()) for row in conn.execute(statement)]
