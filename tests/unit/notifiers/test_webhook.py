@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import ssl
 import struct
@@ -101,6 +102,20 @@ async def test_the_body_has_every_field_and_the_key_stands_twice() -> None:
     assert set(sent) == {*Notice.__struct_fields__, "delivery"}
     assert (sent["title"], sent["assignee"], sent["delivery"]) == ("t", "", "INC-1.1 钟\r\n")
     assert receipt == Receipt(vendor_code="HTTP 200")
+
+
+async def test_the_page_shows_the_body_that_is_sent() -> None:
+    """The example in docs/formats.md, made a notice and sent, arrives as it stands there, in the same order."""
+    page = Path(__file__).resolve().parents[3] / "docs" / "formats.md"
+    (shown,) = re.findall(r"^```jsonc webhook\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    fields = json.loads(shown)
+    delivery = fields.pop("delivery")
+    async with Peer() as peer:
+        notifier = hook(peer.url)
+        await notifier.deliver(notifier.render(Notice(**fields)), delivery=delivery)
+        await notifier.close()
+    sent = peer.requests[0].partition(b"\r\n\r\n")[2]
+    assert list(json.loads(sent).items()) == list(json.loads(shown).items())
 
 
 @pytest.mark.parametrize(
