@@ -25,7 +25,9 @@ INTRO = (
     " figure is the median of the runs. The machine may be shared: trust ratios and CPU figures more than rates."
     " Tocsin answers a request after its fsync; Alertmanager keeps alerts in memory only. Both look at"
     " 100 routes that do not match before the one that does, and both notify a webhook of every new group at once."
-    " Tocsin has neither inhibition nor silences yet, so neither server has any here."
+    " Tocsin has neither inhibition nor silences yet, so neither server has any here. `fsync_ms` beside a case is a"
+    " bare 4 KB write and fdatasync just before it. What each measure does stands at the head of its module in"
+    " `bench/measures`; the sizes are those of the command, else the defaults in `bench/session.py`."
 )
 
 
@@ -36,9 +38,22 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--current", action="store_true", help="build the current Alertmanager with go, and measure it")
     parser.add_argument("--out", type=Path, default=None, help=f"the report (default: {REPORT}; none with --quick)")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="only: profile the server's threads into FOLDER")
+    parser.add_argument(
+        "--with-peers", type=Path, metavar="FOLDER", help="install the peer `eventsourcing` there with pip, in its own"
+        " environment, and measure it",
+    )  # fmt: skip
     for name, kind in (("runs", int), ("seed", int), ("services", int), ("seconds", float), ("pages", int)):
         parser.add_argument(f"--{name}", type=kind)
-    for name in ("new-alerts", "resent-alerts", "single-alerts", "replay-alerts", "incidents"):
+    for name in (
+        "new-alerts",
+        "resent-alerts",
+        "single-alerts",
+        "replay-alerts",
+        "incidents",
+        "console-alerts",
+        "reads",
+        "cold-events",
+    ):
         parser.add_argument(f"--{name}", type=int)
     for name in ("memory-alerts", "active"):
         parser.add_argument(f"--{name}", type=_sizes, metavar="N,N")

@@ -122,10 +122,13 @@ async def _send(
     refused = 0
     began = until - job.at_most_s
     for number, request in requests:
-        if job.rate and (ahead := began + number / job.rate - time.perf_counter()) > 0:
+        due = began + number / job.rate if job.rate else 0.0
+        if (ahead := due - time.perf_counter()) > 0:
             await asyncio.sleep(ahead)
-        sent = time.perf_counter()
-        if sent >= until:
+            due = 0.0  # that this process woke up late is not the server's doing
+        # A request that had to wait for earlier answers is counted from when it was due.
+        sent = due or time.perf_counter()
+        if time.perf_counter() >= until:
             break
         status = await connection.ask(request)
         latencies.append(time.perf_counter() - sent)

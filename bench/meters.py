@@ -38,6 +38,12 @@ def memory_mb(pid: int) -> tuple[float, float]:
     return now, peak
 
 
+def written_bytes(pid: int) -> int:
+    """Bytes that a process has caused to be written to disks (proc(5), io: write_bytes)."""
+    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/io").read_text().splitlines())
+    return int(lines["write_bytes"])
+
+
 def settle(pid: int, at_most_s: float = 60.0) -> float:
     """Wait until a server has finished what it does behind its answers; the seconds that took."""
     began, quiet = time.perf_counter(), 0

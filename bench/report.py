@@ -48,6 +48,9 @@ class Verdict(msgspec.Struct, frozen=True):
     met: bool
 
 
+DURABLE = "half the maximum rate, re-sent, 64 a request, 4 connections"
+SHAPES = ("active alerts, 50 an incident", "open incidents, 1 alert each")
+MODES = ("re-sent", "new")
 TARGETS = (
     Target("ingest", "re-sent, 64 a request, 4 connections", "alerts_per_s", "at least", 3, ratio=True),
     Target("ingest", "re-sent, 64 a request, 4 connections", "cpu_ms_per_1000", "at most", 1 / 6, ratio=True),
@@ -57,16 +60,19 @@ TARGETS = (
     Target("ingest", "re-sent, 1 a request, 1 connection", "alerts_per_s", "at least", 0.5, ratio=True),
     Target("ingest", "new, 1 a request, 32 connections", "alerts_per_s", "at least", 1, ratio=True),
     Target("ingest", "new, 1 a request, 1 connection", "alerts_per_s", "at least", 0.5, ratio=True),
+    Target("durable", DURABLE, "p99_ms", "at most", 3, ratio=True),
     Target("paging", "idle", "p99_ms", "at most", 10),
     Target("paging", "with re-sent alerts behind it", "p99_ms", "at most", 1 / 3, ratio=True),
     Target("memory", "100,000 active alerts", "rss_mb", "at most", 1 / 3, ratio=True),
+    Target("console", "incident list (GET /)", "p99_ms", "at most", 50),
+    Target("console", "incidents over the API, 50 of them", "p99_ms", "at most", 50),
+    Target("cold", "snapshot at the head", "first_accepted_s", "at most", 2),
     Target("replay", "journal through the core", "alerts_per_s", "at least", 150_000),
     Target("replay", "log to rebuilt projections", "events_per_s", "at least", 30_000),
     Target("replay", "append, 1,000 events at once", "events_per_s", "at least", 1, ratio=True),
     Target("disk", "re-sent", "journal_share_of_raw", "at most", 0.1),
     Target("disk", "new", "journal_share_of_raw", "at most", 0.1),
-    Target("growth", "re-sent", "most_by_least", "at most", 1.3),
-    Target("growth", "new", "most_by_least", "at most", 1.3),
+    *(Target("growth", f"{mode}, {shape}", "most_by_least", "at most", 1.3) for shape in SHAPES for mode in MODES),
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from bench.client import Job, Measured
-from bench.meters import cpu_s, settle
+from bench.meters import cpu_s, fsync_ms, settle
 from bench.servers import Server, sink
 from bench.session import Session
 
@@ -17,6 +17,8 @@ BODY = 64
 """Prometheus sends at most so many alerts a request."""
 WARM = 640
 """Alerts sent ahead of the first measurement, so that no server is measured cold."""
+PROBES = 30
+"""Bare writes ahead of each case: how quick the disk is just then."""
 FAR = 10_000_000
 """Numbers of alerts that belong to no other case start here."""
 
@@ -57,10 +59,11 @@ def _single(mode: str, connections: int) -> str:
 
 
 def _measure(session: Session, server: Server, case: str, job: Job) -> None:
+    fsync = fsync_ms(server.folder, PROBES)
     measured = server.load(job)
     settle(server.pid)
     figures = figures_of(measured, cpu_s(server.pid) - measured.cpu_before_s)
-    session.sample("ingest", case, server.name, **figures)
+    session.sample("ingest", case, server.name, **figures, fsync_ms=fsync)
 
 
 def figures_of(measured: Measured, cpu_till_idle_s: float) -> dict[str, float]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
-from bench.journals import empty_store, fill
+from bench.journals import empty_store, fill, project
 from bench.measures.ingest import BODY
+from bench.peers import Missing, append, interpreter
 from bench.session import Session
 from engine.chain import Position, extend
 from engine.core import Core
 from engine.runtime.judge import replay
 from engine.store import Entry, Store
-from projections import ALL, Projector, create_tables
-from schemas.events import LoggedEvent
+from projections import ALL, Projector
+from schemas.events import LoggedEvent, encode_data
 from schemas.records import Tick
 from sources import PARSERS
 
@@ -25,10 +26,6 @@ ROUNDS = 10
 
 def run(session: Session) -> None:
     """Everything in this process, on one core."""
-    if importlib.util.find_spec("eventsourcing") is None:
-        session.lacks("replay", "eventsourcing", "peer not installed")
-    else:
-        session.lacks("replay", "eventsourcing", "installed, but this bench does not drive it yet")
     _journal(session)
     _log(session)
 
@@ -66,17 +63,17 @@ def _log(session: Session) -> None:
         # A service of its own for each body of 16 makes an incident of each.
         fleet = session.fleet(services=options.incidents)
         fill(store, fleet.bodies(0, 16 * options.incidents, 16), 1000 * fleet.base_s)
-        models = ALL()
-        create_tables(store.engine, models)
-        projector = Projector(
-            store.writing, lambda part, after, limit: store.log(partition=part, after=after, limit=limit), models
-        )  # fmt: skip
-        projector.catch_up()
+        projector = project(store)
         events = list(_whole(store))
+        size = round(sum(len(encode_data(each.event.data)) for each in events) / len(events))
+        peer = _peer(session)
         for _ in range(options.runs):
             _projections(session, store, projector, len(events))
             for batch in BATCHES:
-                _append(session, events, batch)
+                total = min(len(events), {1: 500, 10: 3000}.get(batch, 20_000))
+                _append(session, events[:total], batch)
+                if peer is not None:
+                    _append_peer(session, peer, total, batch, size)
 
 
 def _whole(store: Store) -> Iterator[LoggedEvent]:
@@ -101,9 +98,29 @@ def _projections(session: Session, store: Store, projector: Projector, events: i
     )  # fmt: skip
 
 
+def _peer(session: Session) -> Path | None:
+    try:
+        return interpreter(session.options.with_peers, "eventsourcing")
+    except Missing as missing:
+        session.lacks("replay", "eventsourcing", str(missing))
+        return None
+
+
+def _append_peer(session: Session, python: Path, total: int, batch: int, size: int) -> None:
+    done = append(python, total, batch, size)
+    session.sample(
+        "replay", _case(batch), f"eventsourcing {done.version}",
+        events_per_s=total / done.elapsed_s, cpu_ms_per_1000=1e6 * done.cpu_s / total, events=total,
+    )  # fmt: skip
+
+
+def _case(batch: int) -> str:
+    return f"append, {batch:,} event{'s'[: batch > 1]} at once"
+
+
 def _append(session: Session, events: list[LoggedEvent], batch: int) -> None:
     """Append so many events in each transaction, one record with all of them; the chain is made outside the clock."""
-    total = min(len(events), {1: 500, 10: 3000}.get(batch, 20_000))
+    total = len(events)
     entries: list[Entry] = []
     position = Position()
     for offset, start in enumerate(range(0, total, batch)):
@@ -118,6 +135,6 @@ def _append(session: Session, events: list[LoggedEvent], batch: int) -> None:
             store.append([entry])
         elapsed, used = time.perf_counter() - began, time.process_time() - cpu
     session.sample(
-        "replay", f"append, {batch:,} event{'s'[: batch > 1]} at once", "tocsin",
+        "replay", _case(batch), "tocsin",
         events_per_s=total / elapsed, cpu_ms_per_1000=1e6 * used / total, events=total,
     )  # fmt: skip
