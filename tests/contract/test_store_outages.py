@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import resource
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from engine.store import Position, Store, verify_log
 from schemas.errors import ConcurrencyConflict, ConfigError, StoreUnavailable
@@ -51,7 +51,7 @@ def test_a_full_disk_takes_nothing_and_recovers(tmp_path: Path) -> None:
             store.append(big)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert isinstance(outage.value.__cause__, OperationalError)
+    assert isinstance(outage.value.__cause__, sqlite3.OperationalError)
     assert store.position() == middle
     store.append(big)
     assert store.position() == end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def installation(folder: Path, mail: SmtpPeer, database: str | None = None) -> T
 
 
 async def settle(tocsin: Tocsin) -> None:
-    """Wait until every delivery has its end and the latest alerts are rolled up."""
+    """Wait until every delivery has its end, no clock is left that could order another, and the ledger is complete."""
 
     def look() -> bool:
         with tocsin.store() as store:
@@ -57,9 +58,21 @@ async def settle(tocsin: Tocsin) -> None:
                 rolled_up = balance(connection).received
         asked = sum(isinstance(one.event.data, e.DeliveryRequested) for one in log)
         ended = sum(isinstance(one.event.data, books.ENDS) for one in log)
-        return asked == ended and received == rolled_up
+        return asked == ended and received == rolled_up and not _running(log)
 
     await eventually(lambda: asyncio.to_thread(look), "deliveries and ledger to settle", timeout_s=60, every_s=1)
+
+
+def _running(log: Sequence[e.LoggedEvent]) -> set[str]:
+    """The incidents whose response clock may still be breached, which pages somebody."""
+    running: set[str] = set()
+    for logged in log:
+        data = logged.event.data
+        if isinstance(data, e.SlaClockStarted) and data.clock == "response":
+            running.add(data.incident)
+        elif isinstance(data, e.SlaClockStopped | e.SlaClockBreached) and data.clock == "response":
+            running.discard(data.incident)
+    return running
 
 
 async def check_everything(tocsin: Tocsin, load: Load, mail: SmtpPeer) -> books.Found:
