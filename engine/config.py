@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Mapping
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import Any, Final
 
 import yaml
-from pydantic import BaseModel, SecretStr, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, SecretStr
 
-from engine.located_yaml import Located, Place, dotted, read
+from engine.located_yaml import Place
+from engine.plain_words import HIDDEN, Problem, one_error, read_file, validated, without_password
 from schemas.config import Settings
-from schemas.errors import ConfigError
 
 DEFAULT_FILE: Final = Path("tocsin.yaml")
-HIDDEN: Final = "********"
-"""What is printed instead of a secret."""
-
-_NAMED_PLACE = re.compile(r"([A-Za-z_][\w.\[\]-]*): (.*)", re.DOTALL)
-"""A validator's message that begins with the place below its own section: ``host: 0.0.0.0 is …``."""
-_URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):([^/\s]*)@")
-
-
-@dataclass(frozen=True)
-class _Problem:
-    place: Place
-    text: str
 
 
 def load(path: Path | None = None) -> Settings:
@@ -43,22 +25,12 @@ def load(path: Path | None = None) -> Settings:
         if not DEFAULT_FILE.exists():
             return Settings()
         path = DEFAULT_FILE
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as unreadable:
-        raise ConfigError(f"cannot be read: {unreadable.strerror}", file=str(path)) from None
-    except UnicodeDecodeError:
-        raise ConfigError("expected UTF-8 text", file=str(path)) from None
-    located = read(text, str(path))
-    try:
-        settings = Settings.model_validate(located.values)
-    except ValidationError as invalid:
-        problems = [_plain(error, located.values) for error in invalid.errors(include_url=False)]
-        raise _one_error(problems, located, str(path)) from None
-    problems = []
+    located = read_file(path)
+    settings = validated(Settings, located, str(path))
+    problems: list[Problem] = []
     complete: Settings = _with_secrets(settings, (), path.parent, problems)
     if problems:
-        raise _one_error(problems, located, str(path))
+        raise one_error(problems, located, str(path))
     return complete
 
 
@@ -70,7 +42,7 @@ def dump(settings: Settings) -> str:
 # --- secrets ------------------------------------------------------------------------------------------------------
 
 
-def _with_secrets(section: Any, place: Place, folder: Path, problems: list[_Problem]) -> Any:
+def _with_secrets(section: Any, place: Place, folder: Path, problems: list[Problem]) -> Any:
     """The same section with each `<name>_file` read into `<name>`; what cannot be read is added to `problems`."""
     if isinstance(section, Mapping):
         return {key: _with_secrets(value, (*place, key), folder, problems) for key, value in section.items()}
@@ -86,17 +58,17 @@ def _with_secrets(section: Any, place: Place, folder: Path, problems: list[_Prob
     return section.model_copy(update=changed)
 
 
-def _secret(file: Path, place: Place, problems: list[_Problem]) -> SecretStr | None:
+def _secret(file: Path, place: Place, problems: list[Problem]) -> SecretStr | None:
     try:
         text = file.read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as unreadable:
-        problems.append(_Problem(place, f"cannot read {file}: {unreadable.strerror}"))
+        problems.append(Problem(place, f"cannot read {file}: {unreadable.strerror}"))
         return None
     except UnicodeDecodeError:
-        problems.append(_Problem(place, f"expected UTF-8 text in {file}"))
+        problems.append(Problem(place, f"expected UTF-8 text in {file}"))
         return None
     if not text:
-        problems.append(_Problem(place, f"{file} is empty"))
+        problems.append(Problem(place, f"{file} is empty"))
     return SecretStr(text)
 
 
@@ -116,160 +88,4 @@ def _shown(value: Any) -> Any:
         return HIDDEN
     if isinstance(value, Path):
         return str(value)
-    return _without_password(value) if isinstance(value, str) else value
-
-
-def _without_password(text: str) -> str:
-    """The text with the password of any URL in it hidden."""
-    return _URL_PASSWORD.sub(rf"\1:{HIDDEN}@", text)
-
-
-# --- plain words --------------------------------------------------------------------------------------------------
-
-
-def _one_error(problems: list[_Problem], located: Located, file: str) -> ConfigError:
-    """All problems as one error: the first in the file gives the place, each further one a line of the text."""
-    first, *others = sorted(problems, key=lambda problem: located.line(problem.place) or 0)
-    lines = [first.text]
-    lines += [str(ConfigError(p.text, file=file, line=located.line(p.place), key=dotted(p.place))) for p in others]
-    return ConfigError("\n".join(lines), file=file, line=located.line(first.place), key=dotted(first.place))
-
-
-def _plain(error: ErrorDetails, values: Any) -> _Problem:
-    """One of pydantic's errors in words for the person who writes the file."""
-    place, section = _resolve(error["loc"], values)
-    kind, context = error["type"], error.get("ctx", {})
-    if kind in ("value_error", "assertion_error"):
-        return _named(place, str(context.get("error", error["msg"])))
-    if kind == "extra_forbidden":
-        return _Problem(place, _unknown_key(str(place[-1]), section))
-    if kind == "missing":
-        return _Problem(place, "is required")
-    got = "" if _is_secret(section, place) else f", got {_short(error['input'])}"
-    if kind == "string_type":
-        hint = ": put it in quotes" if isinstance(error["input"], int | float | date) else ""
-        return _Problem(place, f"expected a text{got}{hint}")
-    return _Problem(place, _expected(kind, context, error["msg"]) + got)
-
-
-_EXPECTED: Final[Mapping[str, str]] = {
-    "int_type": "expected a whole number",
-    "int_parsing": "expected a whole number",
-    "int_from_float": "expected a whole number",
-    "float_parsing": "expected a number",
-    "bool_type": "expected true or false",
-    "bool_parsing": "expected true or false",
-    "dict_type": "expected a section (lines of `key: value`)",
-    "model_type": "expected a section (lines of `key: value`)",
-    "model_attributes_type": "expected a section (lines of `key: value`)",
-    "tuple_type": "expected a list",
-    "list_type": "expected a list",
-    "path_type": "expected the path of a file",
-    "literal_error": "expected {expected}",
-    "union_tag_invalid": "`type` must be {expected_tags}",
-    "union_tag_not_found": "`type` is required",
-    "greater_than_equal": "expected at least {ge}",
-    "less_than_equal": "expected at most {le}",
-    "greater_than": "expected more than {gt}",
-    "less_than": "expected less than {lt}",
-    "too_short": "expected at least {min_length} item(s)",
-    "too_long": "expected at most {max_length} item(s)",
-    "string_pattern_mismatch": "expected a name of lower-case letters, digits, `_`, `.` and `-`, 63 at most",
-}
-
-
-def _expected(kind: str, context: Mapping[str, Any], otherwise: str) -> str:
-    return _EXPECTED[kind].format_map(context) if kind in _EXPECTED else otherwise
-
-
-def _named(place: Place, message: str) -> _Problem:
-    """A validator's own message, whose beginning may name the place below its section."""
-    named = _NAMED_PLACE.fullmatch(message)
-    if not named:
-        return _Problem(place, message)
-    below = [int(part) if part.isdigit() else part for part in re.split(r"[.\[\]]+", named[1]) if part]
-    return _Problem((*place, *below), named[2])
-
-
-def _unknown_key(key: str, section: Any) -> str:
-    known = list(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else []
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    if near:
-        return f"unknown key; did you mean {near[0]}?"
-    return f"unknown key; known here: {', '.join(known)}"
-
-
-def _short(value: object) -> str:
-    if isinstance(value, Mapping):
-        return "a section"
-    if isinstance(value, list | tuple):
-        return "a list"
-    if value is None:
-        return "nothing"
-    text = repr(_without_password(value)) if isinstance(value, str) else str(value)
-    text = text.lower() if isinstance(value, bool) else text
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
-def _resolve(loc: tuple[int | str, ...], values: Any) -> tuple[Place, Any]:
-    """Where pydantic's `loc` stands in the file, and the model of the section around it.
-
-    `loc` also names things that are not in the file: the member of a union, and ``[key]`` for a mapping's key.
-    """
-    place: list[str | int] = []
-    section: Any = Settings
-    wanted: Any = Settings
-    for part in loc:
-        if part == "[key]":
-            continue
-        members = list(_members(wanted))
-        if len(members) > 1 and isinstance(part, str) and part not in (values if isinstance(values, dict) else ()):
-            tagged = [m for m in members if _tag(m) == part]
-            if tagged:
-                wanted = section = tagged[0]
-                continue
-        place.append(part)
-        section, wanted = wanted, _inner(wanted, part)
-        values = _item(values, part)
-    return tuple(place), section
-
-
-def _item(values: Any, part: str | int) -> Any:
-    if isinstance(values, dict):
-        return values.get(part)
-    return values[part] if isinstance(values, list) and isinstance(part, int) and part < len(values) else None
-
-
-def _members(wanted: Any) -> Iterator[Any]:
-    """The types that an annotation allows, without None."""
-    origin = get_origin(wanted)
-    if origin is Annotated:
-        yield from _members(get_args(wanted)[0])
-    elif origin in (Union, UnionType):
-        for member in get_args(wanted):
-            yield from _members(member)
-    elif wanted is not NoneType:
-        yield wanted
-
-
-def _tag(member: Any) -> object:
-    field = member.model_fields.get("type") if isinstance(member, type) and issubclass(member, BaseModel) else None
-    return field.default if field else None
-
-
-def _inner(wanted: Any, part: str | int) -> Any:
-    """The annotation of what `part` leads to in a section, mapping or list."""
-    for member in _members(wanted):
-        if isinstance(member, type) and issubclass(member, BaseModel):
-            field = member.model_fields.get(str(part))
-            if field:
-                return field.annotation
-        elif get_origin(member) is dict:
-            return get_args(member)[1]
-        elif get_origin(member) in (tuple, list):
-            return get_args(member)[0]
-    return None
-
-
-def _is_secret(section: Any, place: Place) -> bool:
-    return bool(place) and SecretStr in _members(_inner(section, place[-1]))
+    return without_password(value) if isinstance(value, str) else value

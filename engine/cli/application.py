@@ -7,7 +7,21 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from engine.cli import backup, config, demo, doctor, explain, incidents, ingest, journal, log, projections, serve, users
+from engine.cli import (
+    backup,
+    config,
+    demo,
+    doctor,
+    explain,
+    incidents,
+    ingest,
+    journal,
+    log,
+    packs,
+    projections,
+    serve,
+    users,
+)
 from schemas.errors import TocsinError
 
 
@@ -42,5 +56,6 @@ app.add_typer(log.app, name="log")
 app.add_typer(journal.app, name="journal")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(config.app, name="config")
+app.add_typer(packs.app, name="packs")
 app.add_typer(projections.app, name="projections")
 app.add_typer(users.app, name="users")
