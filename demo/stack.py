@@ -58,12 +58,14 @@ class Stack:
             "folder": self.folder, "port": at.tocsin, "mail_port": at.mail, "robot_port": at.robot,
             "token_file": tokens["alertmanager"], "second_token_file": tokens["prometheus"],
             "tocsin": f"127.0.0.1:{at.tocsin}", "tocsin_hook": f"http://127.0.0.1:{at.tocsin}/hooks/alertmanager",
-            "alertmanager": f"127.0.0.1:{at.alertmanager}", "rules": self.folder / "rules.yml", "shop": shop,
+            "alertmanager": f"127.0.0.1:{at.alertmanager}", "rules": self.folder / "rules.yml",
+            "pack": self.folder / "tocsin.rules.yml", "shop": shop,
         }  # fmt: skip
         for name in ("tocsin.yaml", "prometheus.yml", "alertmanager.yml"):
             filled = Template((ASSETS / name).read_text("utf-8")).substitute(values)
             (self.folder / name).write_text(filled, "utf-8")
         shutil.copyfile(ASSETS / "rules.yml", self.folder / "rules.yml")
+        (self.folder / "tocsin.rules.yml").write_bytes(exported("tocsin"))
 
     def start(self) -> None:
         """Start the four, and wait until Tocsin answers. Raises ConfigError when one ends at once."""
@@ -142,6 +144,15 @@ def program(name: str) -> str:
     if path is None:
         raise ConfigError(f"{name} is not installed: run `scripts/install demo` (or `apt-get install {name}`)")
     return path
+
+
+def exported(pack: str) -> bytes:
+    """The rules of a pack, by the command line as everybody gets them. Raises ConfigError when it refuses."""
+    command = (sys.executable, "-m", "engine.cli", "packs", "rules", pack)
+    ran = subprocess.run(command, capture_output=True, check=False, timeout=START_WAIT_S)
+    if ran.returncode:
+        raise ConfigError(f"no rules of the pack {pack}: {ran.stderr.decode(errors='replace').strip()}")
+    return ran.stdout
 
 
 def fetch(url: str, timeout_s: float = 2.0) -> bytes | None:

@@ -105,7 +105,8 @@ def _accepted(*command: str | Path) -> None:
 def test_prometheus_accepts_its_configuration_and_rules(stack: Stack) -> None:
     """Debian's own promtool finds nothing wrong with what the demo writes for Prometheus."""
     _accepted(require("promtool"), "check", "config", stack.folder / "prometheus.yml")
-    _accepted(require("promtool"), "check", "rules", stack.folder / "rules.yml")
+    for rules in ("rules.yml", "tocsin.rules.yml"):
+        _accepted(require("promtool"), "check", "rules", stack.folder / rules)
 
 
 def test_alertmanager_accepts_its_configuration(stack: Stack) -> None:
