@@ -39,8 +39,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=None, help=f"the report (default: {REPORT}; none with --quick)")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="only: profile the server's threads into FOLDER")
     parser.add_argument(
-        "--with-peers", type=Path, metavar="FOLDER", help="install the peer `eventsourcing` there with pip, in its own"
-        " environment, and measure it",
+        "--with-peers", type=Path, metavar="FOLDER", help="install the peers `eventsourcing` and Alerta there with pip,"
+        " each in its own environment, and measure them",
     )  # fmt: skip
     for name, kind in (("runs", int), ("seed", int), ("services", int), ("seconds", float), ("pages", int)):
         parser.add_argument(f"--{name}", type=kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import sqlite3
@@ -18,6 +19,21 @@ QUIET_CORES = 0.04
 def cpu_s(pid: int) -> float:
     """CPU seconds of a process, user and system, with all its threads and the children it has waited for."""
     return _ticks(Path(f"/proc/{pid}/stat"), 4) / _TICKS
+
+
+def tree_cpu_s(*pids: int) -> float:
+    """CPU seconds of these processes and all that descend from them and still run."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # one that has ended meanwhile
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found, total = set(pids), 0.0
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    for pid in found:
+        with contextlib.suppress(OSError):
+            total += cpu_s(pid)
+    return total
 
 
 def main_thread_cpu_s(pid: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -27,19 +28,22 @@ class Missing(Exception):
     """The peer cannot be had here; the text says why."""
 
 
-def interpreter(folder: Path | None, package: str) -> Path:
-    """The Python of an environment in `folder` that has the package, made when it is not there. Raises Missing."""
+def interpreter(folder: Path | None, module: str, packages: Sequence[str] = ()) -> Path:
+    """The Python of an environment in `folder` that can import `module`, made when it is not there. Raises Missing.
+
+    `packages` are what pip installs, by default the one named as the module.
+    """
     if folder is None:
         raise Missing(NOT_ASKED)
-    home = (ROOT / folder / package).resolve()
+    home = (ROOT / folder / module).resolve()
     python = home / "bin/python"
     try:
         if not python.exists():
             subprocess.run(
                 [sys.executable, "-m", "venv", str(home)], check=True, capture_output=True, timeout=INSTALL_S
             )
-        if subprocess.run([python, "-c", f"import {package}"], capture_output=True, timeout=60).returncode:
-            pip = [str(python), "-m", "pip", "install", "--quiet", package]
+        if subprocess.run([python, "-c", f"import {module}"], capture_output=True, timeout=60).returncode:
+            pip = [str(python), "-m", "pip", "install", "--quiet", *(packages or (module,))]
             subprocess.run(pip, check=True, capture_output=True, text=True, timeout=INSTALL_S)
     except (OSError, subprocess.TimeoutExpired) as failed:
         raise Missing(f"could not be installed: {failed}") from failed

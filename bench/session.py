@@ -40,6 +40,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Requests for each page of the console, in each run."""
     cold_events: int = 1_000_000
     """In the log of a cold start."""
+    alerta_alerts: int = 1_280
     with_peers: Path | None = None
     """Where Python packages that are peers are installed, each in an environment of its own."""
     profile: Path | None = None
@@ -48,7 +49,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 QUICK = Options(
     runs=3, services=40, seconds=0.4, new_alerts=1_600, resent_alerts=1_600, single_alerts=100, pages=12,
     memory_alerts=(10_000,), replay_alerts=10_000, incidents=200, active=(1_000, 10_000), console_alerts=5_000,
-    reads=20, cold_events=20_000, growth_runs=1,
+    reads=20, cold_events=20_000, growth_runs=1, alerta_alerts=256,
 )  # fmt: skip
 
 

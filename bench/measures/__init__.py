@@ -9,7 +9,7 @@ replay   journal to state, log to read models, append, the last beside `eventsou
 cold     from the exec of `tocsin serve` on a long past to the first durable answer
 disk     bytes per alert and per incident
 growth   CPU per alert as active alerts and open incidents grow
-rivals   what could not be measured, and why
+rivals   Alerta's rates, with --with-peers; what could not be measured, and why
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +11,13 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from bench import alerta
 from bench.client import Connection, Job, _send
 from bench.journals import Past, empty_store, project, received
 from bench.measures import cold, durable, growth
+from bench.meters import cpu_s, tree_cpu_s
 from bench.peers import Missing, interpreter
+from bench.report import Sample, verdicts
 from bench.workload import Fleet
 from engine.runtime.judge import replay
 from projections.tickets import count_tickets
@@ -95,6 +100,32 @@ def test_the_bare_loop_writes_as_often_as_it_was_told(tmp_path: Path) -> None:
     assert len(taken) == 20
     assert min(taken) > 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ratio_counts_only_the_peers_it_is_meant_for() -> None:
+    """Thrice Alertmanager's rate is said of Alertmanager, and not of Alerta, whose bound is another."""
+    case = "re-sent, 64 a request, 4 connections"
+    rates = {"tocsin": 9000.0, "alertmanager 1": 3000.0, "alerta 2": 10.0}
+    samples = [Sample("ingest", case, name, {"alerts_per_s": rate}) for name, rate in rates.items()]
+    found = [(each.peer, each.target.bound, each.met) for each in verdicts(samples)]
+    assert found == [("alertmanager 1", 3, True), ("alerta 2", 300, True)]
+
+
+def test_alerta_gets_the_same_alerts_in_another_envelope() -> None:
+    """Every alert of the bodies is there, with a severity that Alerta has."""
+    (body,) = alerta.bodies(FLEET, 0, 12, 64)
+    found = json.loads(body)["alerts"]
+    assert [each["labels"]["pod"] for each in found] == [
+        each["labels"]["pod"] for each in json.loads(FLEET.body(0, 12))
+    ]
+    assert "informational" in {each["labels"]["severity"] for each in found}
+    assert "info" not in {each["labels"]["severity"] for each in found}
+
+
+def test_a_process_and_its_children_are_counted_together() -> None:
+    """The CPU of this process and all below it is at least its own."""
+    own = cpu_s(os.getpid())
+    assert tree_cpu_s(os.getpid()) >= own > 0
 
 
 def test_a_peer_that_nobody_asked_for_is_missing_with_its_reason() -> None:

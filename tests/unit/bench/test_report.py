@@ -12,8 +12,8 @@ from bench.report import Absent, Sample, Target, document, medians, times, verdi
 from bench.workload import Fleet, post
 
 CASE = ("ingest", "re-sent")
-FASTER = Target(*CASE, "alerts_per_s", "at least", 3, ratio=True)
-LEANER = Target(*CASE, "cpu_ms_per_1000", "at most", 1 / 6, ratio=True)
+FASTER = Target(*CASE, "alerts_per_s", "at least", 3, ratio=True, peers="peer")
+LEANER = Target(*CASE, "cpu_ms_per_1000", "at most", 1 / 6, ratio=True, peers="peer")
 
 
 def _runs(subject: str, *rates: float, cpu: float = 6.0) -> list[Sample]:
