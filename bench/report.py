@@ -105,7 +105,7 @@ def verdicts(folded: Sequence[Sample], targets: Sequence[Target] = TARGETS) -> l
         shown = {
             each.subject: each.figures[target.figure]
             for each in folded
-            if (each.measure, each.case) == (target.measure, target.case)
+            if (each.measure, each.case) == (target.measure, target.case) and target.figure in each.figures
         }
         ours = shown.pop("tocsin", None)
         if ours is None:

@@ -31,7 +31,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     replay_alerts: int = 200_000
     incidents: int = 5_000
     active: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
-    growth_runs: int = 3
+    growth_runs: int = 2
     """Of the sizes of `active` below half a million; the others are built once."""
     console_alerts: int = 100_000
     alerts_per_incident: int = 10
