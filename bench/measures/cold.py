@@ -8,6 +8,7 @@ of them than that note. What the files hold is in the machine's cache, as after 
 from __future__ import annotations
 
 import http.client
+import shutil
 import signal
 import subprocess
 import time
@@ -104,10 +105,12 @@ def _start(database: Path, sink_port: int, body: bytes) -> float:
             if process.poll() is not None or time.perf_counter() - began > START_S + 30:
                 raise RuntimeError(f"tocsin did not start: see {server.folder}/log")
             time.sleep(RETRY_S)
-        return time.perf_counter() - began
+        taken = time.perf_counter() - began
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
+    shutil.rmtree(server.folder)
+    return taken
 
 
 def _accepted(port: int, body: bytes) -> bool:
