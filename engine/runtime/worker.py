@@ -16,6 +16,7 @@ import structlog
 
 from engine.core import Decision
 from engine.runtime.clock import Clock
+from engine.runtime.inbox import MAX_BATCH, Inbox, Waiting
 from engine.runtime.judge import Judge
 from engine.runtime.metrics import RuntimeMetrics
 from engine.store import Entry, Store
@@ -24,8 +25,6 @@ from schemas.errors import ConcurrencyConflict, Overloaded, StoreUnavailable
 from schemas.events import LoggedEvent
 from schemas.ports import Outcome
 
-MAX_BATCH = 256
-"""Records judged and committed together at most; it bounds how long the loop is busy in one go."""
 ROLL_BACK_WAIT_S = 0.5
 """Between attempts to read the store again after it refused a commit."""
 REFUSED_WAIT_S = 5.0
@@ -38,17 +37,13 @@ class Limits(msgspec.Struct, frozen=True):
     """How much may wait, and how often the state is kept."""
 
     max_pending: int = 10_000
+    max_pending_bytes: int = 64 * 1024 * 1024
     snapshot_every: int = 20_000
     look_at_clock_s: float = 10.0
     """A machine's clock that is set forward, or a machine that slept, is noticed within so long."""
 
 
-class _Waiting(msgspec.Struct):
-    record: r.Record
-    answer: asyncio.Future[Outcome] | None
-
-
-_Judged = tuple[_Waiting, Entry, Decision]
+_Judged = tuple[Waiting, Entry, Decision]
 
 
 class Worker:
@@ -58,7 +53,7 @@ class Worker:
         self, store: Store, judge: Judge, clock: Clock, limits: Limits, publish: Callable[[list[LoggedEvent]], None]
     ) -> None:
         self._store, self._judge, self._clock, self._limits, self._publish = store, judge, clock, limits, publish
-        self._inbox: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._inbox = Inbox(limits.max_pending, limits.max_pending_bytes)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="tocsin-writer")
         self._stopping = False
         self._busy = False
@@ -74,17 +69,20 @@ class Worker:
 
         Raises Overloaded and StoreUnavailable (nothing was taken), CommandRejected (taken, but it changes nothing).
         """
-        if self._stopping or self._inbox.qsize() >= self._limits.max_pending:
-            self.metrics.refused.labels("overloaded").inc()
-            raise Overloaded
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._inbox.put_nowait(_Waiting(record, answer))
+        try:
+            if self._stopping:
+                raise Overloaded
+            self._inbox.put(Waiting(record, answer))
+        except Overloaded:
+            self.metrics.refused.labels("overloaded").inc()
+            raise
         return await answer
 
     async def drain(self) -> None:
         """Refuse what comes, and return when what was taken is answered."""
         self._stopping = True
-        while self._busy or not self._inbox.empty():
+        while self._busy or self._inbox:
             await asyncio.sleep(0.005)
 
     async def close(self) -> None:
@@ -125,25 +123,20 @@ class Worker:
             self._answer(judged)
             await self._keep_snapshot(len(batch))
 
-    async def _gather(self) -> list[_Waiting]:
+    async def _gather(self) -> list[Waiting]:
         """The inputs that wait now, at least one; a `Tick` first when a timer is due."""
-        batch: list[_Waiting] = []
+        batch: list[Waiting] = []
         while not batch:
             due_ms = self._judge.core.next_due_ms()
             wait_s = None if due_ms is None else (due_ms - self._clock.now_ms()) / 1000
             if wait_s is not None and wait_s <= 0:
-                batch.append(_Waiting(r.Tick(self._clock.now_ms()), None))
-            elif self._inbox.empty():
-                try:
-                    async with asyncio.timeout(None if wait_s is None else min(wait_s, self._limits.look_at_clock_s)):
-                        batch.append(await self._inbox.get())
-                except TimeoutError:
-                    continue
-            else:
+                batch.append(Waiting(r.Tick(self._clock.now_ms()), None))
+            elif self._inbox:
                 break
-        while len(batch) < MAX_BATCH and not self._inbox.empty():
-            batch.append(self._inbox.get_nowait())
-        self.metrics.pending.set(self._inbox.qsize())
+            else:
+                await self._inbox.filled(None if wait_s is None else min(wait_s, self._limits.look_at_clock_s))
+        batch += self._inbox.take(MAX_BATCH - len(batch))
+        self.metrics.pending.set(len(self._inbox))
         return batch
 
     async def _recover(self, judged: Sequence[_Judged], refused: StoreUnavailable) -> None:
@@ -166,8 +159,7 @@ class Worker:
                 return
             except StoreUnavailable as still:
                 log.warning("store_unavailable", problem=str(still))
-                while not self._inbox.empty():
-                    _refuse([self._inbox.get_nowait()], still)
+                _refuse(self._inbox.take_all(), still)
                 await asyncio.sleep(ROLL_BACK_WAIT_S)
 
     def _answer(self, judged: Sequence[_Judged]) -> None:
@@ -197,7 +189,7 @@ class Worker:
             log.warning("snapshot_not_saved", problem=str(refused))
 
 
-def _refuse(batch: Sequence[_Waiting], reason: StoreUnavailable) -> None:
+def _refuse(batch: Sequence[Waiting], reason: StoreUnavailable) -> None:
     for waiting in batch:
         if waiting.answer is not None and not waiting.answer.done():
             waiting.answer.set_exception(reason)
