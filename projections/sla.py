@@ -122,8 +122,10 @@ def breaches(conn: Connection, since_ms: int, until_ms: int) -> list[ClockRow]:
     )
 
 
-def running(conn: Connection) -> list[ClockRow]:
-    """The clocks that run now, the one that is due first at the top."""
+def running(conn: Connection, *, of: Sequence[str] | None = None) -> list[ClockRow]:
+    """The clocks that run now, of all incidents or of those named; the one that is due first at the top."""
     column = sla_table.c
     statement = select_as(sla_table, ClockRow).where(column.stopped_ms.is_(None))
+    if of is not None:
+        statement = statement.where(column.incident.in_(of))
     return read_as(conn, statement.order_by(column.due_ms, column.incident, column.clock.desc()), ClockRow)

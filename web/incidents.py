@@ -89,7 +89,7 @@ def incident_list(
         urgent_first = filters.state == "open"
         place = {"limit": PAGE_SIZE, "offset": (page - 1) * PAGE_SIZE}
         rows = tickets.list_tickets(conn, **place, urgent_first=urgent_first, **filters.wanted())
-        clocks = {clock.incident: clock for clock in reversed(sla.running(conn))}
+        clocks = {clock.incident: clock for clock in reversed(sla.running(conn, of=[row.incident for row in rows]))}
     template = "_rows.html" if request.headers.get("hx-request") else "incidents.html"
     facts: dict[str, Any] = {"filters": filters, "rows": rows, "clocks": clocks, "count": count, "open_states": OPEN}
     return site.view.page(request, template, **facts, page=page, pages=pages, priorities=PRIORITIES)
