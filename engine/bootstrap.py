@@ -150,7 +150,7 @@ async def serve(settings: Settings, *, standby: bool = False) -> None:
     store = open_store(settings)
     try:
         await _become_writer(store, standby=standby)
-        limits = Limits(settings.store.max_pending, settings.store.snapshot_every)
+        limits = Limits(max_pending=settings.store.max_pending, snapshot_every=settings.store.snapshot_every)
         recent = RecentLog(store)
         follow = projector(settings, store, recent).catch_up
         runtime = EmbeddedRuntime(store, PARSERS, follow=follow, recent=recent, limits=limits)

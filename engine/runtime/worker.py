@@ -33,7 +33,7 @@ REFUSED_WAIT_S = 5.0
 log = structlog.get_logger(__name__)
 
 
-class Limits(msgspec.Struct, frozen=True):
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How much may wait, and how often the state is kept."""
 
     max_pending: int = 10_000

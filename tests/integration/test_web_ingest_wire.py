@@ -108,3 +108,16 @@ async def test_a_sender_that_hangs_up_harms_nobody(tocsin: Tocsin) -> None:
     assert (await one.answer())[0] == 200
     incidents = (await tocsin.api("/incidents"))["incidents"]
     assert sum(incident["alert_count"] for incident in incidents) == 1
+
+
+async def test_many_large_bodies_at_once_are_all_taken(tmp_path: Path) -> None:
+    """With the settings as they come, forty senders with 100 KB each wait for a commit and none is refused."""
+    body = b"[" + b",".join(b'{"labels":{"alertname":"A","n":"%d"},"annotations":{"t":"%b"}}' % (n, b"x" * 1000)
+                            for n in range(100)) + b"]"  # fmt: skip
+    async with Tocsin(
+        tmp_path, sources={"prometheus": {"format": "alertmanager_v2", "token": "prometheus-token"}}
+    ) as tocsin:
+        senders = [await wire(tocsin) for _ in range(40)]
+        for one in senders:
+            one.writer.write(post(body))
+        assert [(await one.answer())[0] for one in senders] == [200] * 40

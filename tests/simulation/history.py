@@ -61,7 +61,11 @@ class History:
         self.disk = Disk()
         self._auditor = Auditor(world, self.disk, PARSERS)
         self._machine = Machine(self.disk, PARSERS, lambda _operation, _moment: None)
-        self._machine.limits = Limits(dice.choice((2, 50, 10_000)), dice.choice((5, 40, 20_000)), LOOK_S)
+        self._machine.limits = Limits(
+            max_pending=dice.choice((2, 50, 10_000)),
+            snapshot_every=dice.choice((5, 40, 20_000)),
+            look_at_clock_s=LOOK_S,
+        )
         self._machine.rules = some_rules(world)
         if world.chance(WITH_MODELS):
             self._machine.models, self._machine.projections = read_models()
