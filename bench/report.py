@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from bench.limits import limit_of
+
 _encode = msgspec.json.encode
 
 
@@ -150,6 +152,15 @@ def verdict_table(found: Sequence[Verdict]) -> list[str]:
     return rows
 
 
+def limits_list(found: Sequence[Verdict]) -> list[str]:
+    """What limits each case that misses its target."""
+    missed = dict.fromkeys((each.target.measure, each.target.case) for each in found if not each.met)
+    if not missed:
+        return []
+    causes = [f"- {measure}, {case}: {limit_of(measure, case) or 'not known yet.'}" for measure, case in missed]
+    return ["", "## What limits the rest", "", *causes]
+
+
 def figure_tables(folded: Sequence[Sample]) -> list[str]:
     """Every median, one Markdown table per measure."""
     lines: list[str] = []
@@ -174,7 +185,8 @@ def document(samples: Sequence[Sample], absent: Sequence[Absent], about: Mapping
     folded = medians(samples)
     lines = ["# Performance", "", intro, "", "| | |", "| --- | --- |"]
     lines += [f"| {name} | {value} |" for name, value in about.items()]
-    lines += ["", "## Targets", "", *verdict_table(verdicts(folded)), *figure_tables(folded)]
+    found = verdicts(folded)
+    lines += ["", "## Targets", "", *verdict_table(found), *limits_list(found), *figure_tables(folded)]
     if absent:
         lines += ["", "## Not measured", ""]
         lines += [f"- {each.measure}, {each.subject}: {each.reason}" for each in absent]
