@@ -1,6 +1,6 @@
 # Everything here works on a fresh clone: each target first installs what it needs (scripts/install).
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test sim lint bench lock clean
+.PHONY: help demo serve test sim fuzz lint bench lock clean
 BIN := .venv/bin
 
 help:  ## this list
@@ -21,6 +21,10 @@ test:  ## every test, against real servers
 sim:  ## a simulated history with every fault: make sim SEED=7 (SEEDS=1000 for so many from there on)
 	@scripts/install
 	$(BIN)/python -m tests.simulation --seed $(or $(SEED),1) --seeds $(or $(SEEDS),1)
+
+fuzz:  ## every parser against bytes that a fuzzer makes up: make fuzz SECONDS=60 (for each)
+	@scripts/install
+	@scripts/fuzz $(or $(SECONDS),60)
 
 lint:  ## style, types, arrows between the rooms, budgets
 	@scripts/install
