@@ -88,6 +88,8 @@ def read(text: str, file: str) -> Located:
         raise ConfigError(f"not YAML: {problem}", file=file, line=mark.line + 1 if mark else None) from None
     except YAMLError as broken:
         raise ConfigError(f"not YAML: {str(broken).splitlines()[0]}", file=file) from None
+    except AssertionError:  # the library's own, for a version that there is not
+        raise ConfigError("not YAML: expected %YAML 1.1 or 1.2", file=file, line=1) from None
     except RecursionError:
         raise ConfigError("not a configuration: nested too deeply", file=file) from None
     if root is None:

@@ -91,7 +91,7 @@ def read_anchors(file: Path) -> list[Anchor]:
         try:
             if line.endswith(b"}"):
                 anchors.append(msgspec.json.decode(line, type=Anchor))
-        except msgspec.DecodeError as not_one:
+        except ValueError as not_one:
             raise ConfigError(f"not an anchor: {not_one}", file=str(file), line=number) from None
     return anchors
 

@@ -115,7 +115,7 @@ def _description(file: Path) -> Backup:
         return msgspec.json.decode(file.with_suffix(".json").read_bytes(), type=Backup)
     except OSError as missing:
         raise ConfigError(f"no backup: its .json cannot be read ({missing.strerror})", file=str(file)) from None
-    except msgspec.DecodeError as not_one:
+    except ValueError as not_one:
         raise ConfigError(f"not the description of a backup: {not_one}", file=str(file)) from None
 
 

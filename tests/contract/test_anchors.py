@@ -135,3 +135,11 @@ def test_a_line_cut_by_a_power_failure_does_no_harm(store: Store, tmp_path: Path
         garbled.write(b'{"partition":0}\n')
     with pytest.raises(ConfigError, match=r"anchors\.jsonl:4"):
         read_anchors(file)
+
+
+def test_an_anchor_file_that_is_not_text_is_named_by_its_line(tmp_path: Path) -> None:
+    """Bytes that are no text are a mistake in the file, not a crash."""
+    file = tmp_path / "anchors"
+    file.write_bytes(b'{"seq":\xff}\n')
+    with pytest.raises(ConfigError, match=r"anchors:1"):
+        read_anchors(file)
