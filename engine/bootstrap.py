@@ -19,19 +19,22 @@ import uvloop
 
 from engine.core import CORE_VERSION
 from engine.core.state import Books
-from engine.runtime.anchoring import keep_anchoring
+from engine.runtime.anchoring import Mail, keep_anchoring
 from engine.runtime.drill import run_drill
 from engine.runtime.embedded import EmbeddedRuntime
 from engine.runtime.judge import replay
 from engine.runtime.recent import RecentLog
 from engine.runtime.worker import Limits
 from engine.store import Keyring, Store, retention
+from engine.store.anchors import anchor_from
 from engine.store.archive import Segment
+from notifiers.email.notifier import EmailNotifier
 from notifiers.outbox import Outbox
 from notifiers.registry import build_all
 from projections import ALL, Projector, create_tables
 from schemas.commands import Command, RecordDrill
-from schemas.config import Settings
+from schemas.config import EmailChannel, Settings
+from schemas.deliveries import Receipt
 from schemas.errors import ConcurrencyConflict, ConfigError, StoreUnavailable, TocsinError
 from sources import PARSERS
 from web.accounts import Accounts
@@ -47,6 +50,12 @@ KEEP_ALIVE_S = 75
 """Senders come back every few seconds to a minute; a connection that waits costs less than one that is made anew."""
 SWITCH_S = 0.001
 """How long a busy thread (read models) keeps the interpreter while the loop waits for it; Python's own is 5 ms."""
+ANCHOR_ADVICE = """\
+Keep this mail where the database's administrator cannot delete it; to compare the log with it, save the line above as
+a file and run "tocsin log verify --anchors FILE".
+请将本邮件保存在数据库管理员无法删除之处；需要核对日志时，把上面一行存为文件，执行“tocsin log verify --anchors 文件”。
+"""
+"""What the recipient of an anchor is to do with it."""
 STOP_S = 5
 """How long open connections may take to finish when the server stops."""
 
@@ -98,6 +107,29 @@ def archive_journal(store: Store, folder: Path, older_than_days: int, now_ms: in
     return retention.archive_journal(
         store, folder, older_than_days=older_than_days, now_ms=now_ms, core_version=CORE_VERSION
     )
+
+
+def anchor_mail(settings: Settings) -> Mail | None:
+    """How the line of an anchor reaches the recipients of ``anchors.email``; None where that is not set.
+
+    Raises ConfigError for an address that SMTP cannot carry; what is returned raises DeliveryError.
+    """
+    name = settings.anchors.email
+    channel = settings.channels[name] if name else None
+    if name is None or not isinstance(channel, EmailChannel):
+        return None
+    notifier = EmailNotifier(name, channel)
+
+    async def mail(line: str) -> Receipt:
+        anchor = anchor_from(line)
+        return await notifier.send_text(
+            f"Tocsin anchor {anchor.partition} seq {anchor.seq}",
+            f"{line}\n\n{ANCHOR_ADVICE}",
+            f"anchor.{anchor.partition}.{anchor.seq}.{anchor.at_ms}",
+            at_ms=anchor.at_ms,
+        )
+
+    return mail
 
 
 def drill(settings: Settings, backups: Path, now_ms: int, *, decide_again: bool) -> RecordDrill:
@@ -193,8 +225,8 @@ async def _become_writer(store: Store, *, standby: bool) -> None:
 
 
 async def _keep_anchoring(settings: Settings, store: Store, runtime: EmbeddedRuntime) -> None:
-    if settings.anchors.file is not None or settings.anchors.syslog:
-        await keep_anchoring(store, settings.anchors, runtime.now_ms)
+    if settings.anchors.file is not None or settings.anchors.syslog or settings.anchors.email:
+        await keep_anchoring(store, settings.anchors, runtime.now_ms, anchor_mail(settings))
 
 
 async def _serve_web(settings: Settings, store: Store, runtime: EmbeddedRuntime) -> None:

@@ -253,6 +253,8 @@ class Anchors(_Section):
     """One line is added to it for each anchor. Keep it where the database's administrator cannot write."""
     syslog: Annotated[str, Field(pattern=r"^(/.+|.+:\d{1,5})?$")] = ""
     """A socket, ``/dev/log`` for example, or ``HOST:PORT`` (UDP); empty: none."""
+    email: Name | None = None
+    """The name of a channel of type ``email``: each anchor is mailed to its recipients as well."""
     every_h: Annotated[int, Field(ge=1, le=168)] = 24
     """Hours between anchors."""
 
@@ -336,4 +338,16 @@ class Settings(_Section):
             for channel in receiver.channels:
                 if channel not in self.channels:
                     raise ValueError(f"rules.receivers.{name}.channels: no channel named {channel!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _anchors_go_by_email(self) -> Self:
+        name = self.anchors.email
+        if name is None:
+            return self
+        if name not in self.channels:
+            raise ValueError(f"anchors.email: no channel named {name!r}")
+        kind = self.channels[name].type
+        if kind != "email":
+            raise ValueError(f"anchors.email: channel {name!r} is of type {kind}, expected one of type email")
         return self

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -14,9 +15,10 @@ import typer
 from engine import bootstrap
 from engine.cli.options import ConfigOption, JsonOption, clock, reading, settings_of
 from engine.store import Store
-from engine.store.anchors import contradiction, place_anchor, read_anchors
+from engine.store.anchors import contradiction, line_of, place_anchor, read_anchors
 from engine.store.verify import verify_log
 from schemas.config import Settings
+from schemas.deliveries import Receipt
 from schemas.errors import ConfigError
 from schemas.events import LoggedEvent, encode_data
 
@@ -112,19 +114,31 @@ def _compare(store: Store, file: Path | None) -> str | None:
 @app.command()
 def anchor(
     to: Annotated[Path | None, typer.Option(help="the file to add a line to (default: anchors.file)")] = None,
+    mail: Annotated[bool, typer.Option("--mail", help="also mail it, by the channel anchors.email")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Write the head of the log down outside of the database: to a file, and to syslog if set so. 锚定。"""
+    """Write the head of the log down outside of the database: to a file, to syslog if set so, and by mail. 锚定。"""
     settings = settings_of(config)
     file = to or settings.anchors.file
-    if file is None and not settings.anchors.syslog:
+    send = bootstrap.anchor_mail(settings) if mail else None
+    if mail and send is None:
+        raise ConfigError("by which channel? set this to the name of one of type email", key="anchors.email")
+    if file is None and not settings.anchors.syslog and send is None:
         raise ConfigError("where to? give --to FILE, or set this", key="anchors.file")
     store = reading(settings)
     try:
         placed = place_anchor(store, time.time_ns() // 1_000_000, file=file, syslog=settings.anchors.syslog)
     finally:
         store.close()
-    typer.echo("the log is empty: nothing to anchor" if placed is None else msgspec.json.encode(placed).decode())
+    typer.echo("the log is empty: nothing to anchor" if placed is None else line_of(placed))
+    if placed is not None and send is not None:
+        typer.echo(f"mailed: {asyncio.run(_answer(send(line_of(placed))))}", err=True)
+
+
+async def _answer(sending: Awaitable[Receipt]) -> str:
+    """What the mail server says to it. Raises DeliveryError."""
+    receipt = await sending
+    return f"{receipt.vendor_code} {receipt.vendor_message_id}"
 
 
 @app.command()

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from engine.store import Store
-from engine.store.anchors import place_anchor, read_anchors
+from engine.store.anchors import Anchor, line_of, place_anchor, read_anchors
 from schemas.config import Anchors
+from schemas.deliveries import Receipt
 from schemas.errors import TocsinError
 
 HOUR_MS = 3_600_000
-RETRY_S = 300.0
+RETRY_MS = 300_000
 LONGEST_SLEEP_S = 60.0
 """The machine's clock may be set meanwhile, or the machine sleep: look at it often."""
+
+Mail = Callable[[str], Awaitable[Receipt]]
+"""Sends the line of an anchor to people; raises DeliveryError."""
 
 log = structlog.get_logger(__name__)
 
 
-async def keep_anchoring(store: Store, settings: Anchors, now_ms: Callable[[], int]) -> None:
-    """Place an anchor whenever the newest in the file is older than `every_h`. Runs until it is cancelled."""
+async def keep_anchoring(store: Store, settings: Anchors, now_ms: Callable[[], int], mail: Mail | None = None) -> None:
+    """Place an anchor whenever the newest in the file is older than `every_h`, and mail it once it is placed.
+
+    Runs until it is cancelled.
+    """
     due_ms = await asyncio.to_thread(_last_ms, settings) + settings.every_h * HOUR_MS
     while True:
         if now_ms() >= due_ms:
-            due_ms = now_ms() + await asyncio.to_thread(_place, store, settings, now_ms())
+            anchor = await asyncio.to_thread(_place, store, settings, now_ms())
+            due_ms = now_ms() + (settings.every_h * HOUR_MS if anchor else RETRY_MS)
+            if anchor and mail:
+                await _mail(mail, anchor)
         await asyncio.sleep(min(max(due_ms - now_ms(), 0) / 1000, LONGEST_SLEEP_S))
 
 
@@ -39,14 +49,25 @@ def _last_ms(settings: Anchors) -> int:
         return 0
 
 
-def _place(store: Store, settings: Anchors, at_ms: int) -> int:
-    """Place one; milliseconds until the next shall be."""
+def _place(store: Store, settings: Anchors, at_ms: int) -> Anchor | None:
+    """Place one; None where it was not taken, or the log is empty: then try again soon."""
     try:
         anchor = place_anchor(store, at_ms, file=settings.file, syslog=settings.syslog)
     except TocsinError as refused:
         log.error("anchor_not_placed", problem=str(refused))
-        return int(RETRY_S * 1000)
-    if anchor is None:
-        return int(RETRY_S * 1000)
-    log.info("anchor_placed", seq=anchor.seq, head=anchor.head)
-    return settings.every_h * HOUR_MS
+        return None
+    if anchor is not None:
+        log.info("anchor_placed", seq=anchor.seq, head=anchor.head)
+    return anchor
+
+
+async def _mail(mail: Mail, anchor: Anchor) -> None:
+    """Mail one. Where that fails the next anchor is the next attempt: it vouches for all that this one does."""
+    try:
+        receipt = await mail(line_of(anchor))
+    except TocsinError as refused:
+        log.error("anchor_not_mailed", seq=anchor.seq, problem=str(refused))
+    except Exception as bug:  # noqa: BLE001 - one bad letter must not stop the anchors to file and syslog
+        log.error("anchor_not_mailed", seq=anchor.seq, problem=f"internal error: {type(bug).__name__}")
+    else:
+        log.info("anchor_mailed", seq=anchor.seq, answer=f"{receipt.vendor_code} {receipt.vendor_message_id}")

@@ -43,10 +43,20 @@ def anchor_of(store: Store, at_ms: int, partition: int = 0) -> Anchor | None:
     return Anchor(partition, end.next_seq - 1, end.head.hex(), at, at_ms, chain.algorithm, chain.key_id)
 
 
+def line_of(anchor: Anchor) -> str:
+    """The anchor as the one line of JSON that every place gets, without its line end."""
+    return msgspec.json.encode(anchor).decode()
+
+
+def anchor_from(line: str) -> Anchor:
+    """The anchor that `line_of` wrote down."""
+    return msgspec.json.decode(line, type=Anchor)
+
+
 def write_anchor(file: Path, anchor: Anchor) -> None:
     """Add one line to the file; on disk when it returns. Raises OSError."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    line = msgspec.json.encode(anchor) + b"\n"
+    line = line_of(anchor).encode() + b"\n"
     descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         size = os.fstat(descriptor).st_size
@@ -63,7 +73,7 @@ def send_anchor(address: str, anchor: Anchor) -> None:
     host, _, port = address.rpartition(":")
     handler = _Syslog((host.strip("[]"), int(port)) if host else address, SysLogHandler.LOG_AUTH)
     try:
-        text = f"tocsin: anchor {msgspec.json.encode(anchor).decode()}"
+        text = f"tocsin: anchor {line_of(anchor)}"
         handler.emit(LogRecord("tocsin", INFO, "", 0, text, None, None))
     finally:
         handler.close()
@@ -89,7 +99,7 @@ def read_anchors(file: Path) -> list[Anchor]:
     anchors = []
     for number, line in enumerate(content.splitlines(), 1):
         try:
-            if line.endswith(b"}"):
+            if line.rstrip().endswith(b"}"):  # a line copied out of a mail may have blanks behind it
                 anchors.append(msgspec.json.decode(line, type=Anchor))
         except ValueError as not_one:
             raise ConfigError(f"not an anchor: {not_one}", file=str(file), line=number) from None

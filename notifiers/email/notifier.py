@@ -67,7 +67,19 @@ class EmailNotifier:
 
         4xx is worth a retry, 5xx is final. From DATA on, silence or a cut means that it may have been taken.
         """
-        letter = self.compose(payload, delivery).as_bytes()
+        return await self._hand_over(self.compose(payload, delivery))
+
+    async def send_text(self, subject: str, text: str, message_id: str, *, at_ms: int) -> Receipt:
+        """Mail plain text that is about no incident; the answer and the errors are those of `deliver`.
+
+        `message_id` is the same for the same letter only; `at_ms` dates it.
+        """
+        letter = self._headed(subject, message_id, at_ms)
+        letter.set_content(text, cte="base64")
+        return await self._hand_over(letter)
+
+    async def _hand_over(self, letter: EmailMessage) -> Receipt:
+        content = letter.as_bytes()
         handed_over = False
         smtp = self._client()
         try:
@@ -75,7 +87,7 @@ class EmailNotifier:
                 await smtp.connect()
                 refused = await self._envelope(smtp)
                 handed_over = True
-                reply = await smtp.data(letter)
+                reply = await smtp.data(content)
         except aiosmtplib.SMTPResponseException as answer:
             raise _refusal(answer.code, answer.message) from None
         except (aiosmtplib.SMTPNotSupported, ValueError) as impossible:
@@ -90,19 +102,24 @@ class EmailNotifier:
 
     def compose(self, payload: Letter, delivery: str) -> EmailMessage:
         """The whole message. Its Message-ID is the same at each attempt, so that mailboxes drop the second copy."""
-        letter = EmailMessage(policy=policy.SMTP)
+        letter = self._headed(payload.subject, f"{delivery}.{payload.thread}", payload.at_ms)
         thread = self._message_id(payload.thread)
-        letter["Subject"] = one_line(payload.subject)
-        letter["From"] = self._channel.sender
-        letter["To"] = ", ".join(self._channel.to)
-        letter["Date"] = format_datetime(datetime.fromtimestamp(payload.at_ms / 1000, UTC))
-        letter["Message-ID"] = self._message_id(f"{delivery}.{payload.thread}")
         letter["In-Reply-To"] = thread
         letter["References"] = thread
-        letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
         letter["Content-Language"] = payload.language
         letter.set_content(payload.text, cte="base64")
         letter.add_alternative(payload.html, subtype="html", cte="base64")
+        return letter
+
+    def _headed(self, subject: str, identity: str, at_ms: int) -> EmailMessage:
+        """An empty message with the headers that every one of ours bears."""
+        letter = EmailMessage(policy=policy.SMTP)
+        letter["Subject"] = one_line(subject)
+        letter["From"] = self._channel.sender
+        letter["To"] = ", ".join(self._channel.to)
+        letter["Date"] = format_datetime(datetime.fromtimestamp(at_ms / 1000, UTC))
+        letter["Message-ID"] = self._message_id(identity)
+        letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
         return letter
 
     def _message_id(self, identity: str) -> str:

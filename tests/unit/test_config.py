@@ -128,6 +128,11 @@ def test_an_empty_file_means_the_defaults(folder: Path, text: str) -> None:
             "rules:\n  receivers:\n    duty:\n      channels: [ops]\n",
             4, "rules.receivers.duty.channels", "no channel named 'ops'",
         ),
+        ("anchors:\n  email: auditor\n", 2, "anchors.email", "no channel named 'auditor'"),
+        (
+            "channels:\n  ops: {type: dingtalk, token: t}\nanchors:\n  email: ops\n",
+            4, "anchors.email", "channel 'ops' is of type dingtalk, expected one of type email",
+        ),
         ("server:\n  port: 1\n  port: 2\n", 3, "server.port", "given twice, first on line 2"),
         ("server: {\n", 2, "", "not YAML"),
         ("server:\n\tport: 1\n", 2, "", "not YAML"),
