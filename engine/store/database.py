@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import psycopg
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
@@ -35,6 +36,7 @@ _SQLITE_OUTAGES = {
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOMEM,
 }  # fmt: skip
+_SQLITE_DAMAGES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _POSTGRESQL_OUTAGES = ("08", "40", "53", "55", "57", "58", "XX")
 """SQLSTATE classes that are about the server and not about the statement (PostgreSQL manual, appendix A)."""
 
@@ -94,7 +96,25 @@ def _sqlite_engine(url: URL, read_only: bool) -> Engine:
         writes = connection.get_execution_options().get(WRITES, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
+    @event.listens_for(engine, "handle_error")
+    def _name_damage(context: ExceptionContext) -> None:
+        # sqlite3 files damaged pages under errors of the statement, and names no file.
+        cause = context.original_exception
+        if isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_DAMAGES:
+            named = sqlite3.OperationalError(f"{path}: {cause}")
+            named.sqlite_errorcode = cause.sqlite_errorcode
+            raise OperationalError(context.statement, None, named) from cause
+
     return engine
+
+
+def read_only_place(url: URL) -> str:
+    """What SQLite does not say of a file that it cannot open; empty where that is not the reason."""
+    if url.get_backend_name() != "sqlite" or url.database is None:
+        return ""
+    folder = Path(url.database).absolute().parent
+    mounted = folder.exists() and os.statvfs(folder).f_flag & os.ST_RDONLY
+    return " on a file system that is mounted read-only" if mounted else ""
 
 
 def make_durable(connection: Connection, durable: bool = True) -> None:
@@ -126,6 +146,8 @@ def outages_named(doing: str) -> Iterator[None]:
     except (IntegrityError, psycopg.IntegrityError, sqlite3.IntegrityError) as taken:
         cause = getattr(taken, "orig", taken)
         raise ConcurrencyConflict(f"{doing}: another writer's row is in the way ({cause})") from taken
+    except UnicodeDecodeError as noise:  # SQLite quotes a damaged schema in its message
+        raise StoreUnavailable(f"{doing}: the database is damaged, its schema is no text") from noise
     except (SQLAlchemyError, psycopg.Error, sqlite3.Error, OSError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         raise StoreUnavailable(f"{doing}: {' '.join(str(cause).split())}") from error  # drivers answer in paragraphs

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import zstandard
 
 from engine.chain import Envelope
 from engine.upcast import upcast
+from schemas.errors import StoreUnavailable
 from schemas.events import Event, LoggedEvent, decode_data
 from schemas.records import Changed, Commanded, Configured, Received, Record, decode_record, encode_record
 
@@ -27,7 +30,7 @@ _own = threading.local()
 def _compressor() -> zstandard.ZstdCompressor:
     # A compressor serves one call at a time and is dear to make: each thread has its own.
     if not hasattr(_own, "compressor"):
-        _own.compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL)
+        _own.compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
     compressor: zstandard.ZstdCompressor = _own.compressor
     return compressor
 
@@ -42,10 +45,19 @@ def packed(content: bytes) -> bytes:
 
 
 def unpacked(body: bytes) -> bytes:
-    """What `packed` was given."""
+    """What `packed` was given; raises ZstdError where what was compressed is damaged (4 bytes of each frame tell)."""
     if body[:1] == _ZSTD:
         return zstandard.ZstdDecompressor().decompress(body[1:])
     return bytes(body[1:])
+
+
+@contextmanager
+def damage_named(what: str) -> Iterator[None]:
+    """What was stored and does not read back inside is an outage of the disk: SQLite has no checksums of its own."""
+    try:
+        yield
+    except (zstandard.ZstdError, msgspec.MsgspecError, ValueError, TypeError, AttributeError) as noise:
+        raise StoreUnavailable(f"{what} is damaged: it does not read back as it was written ({noise})") from noise
 
 
 def column_text(text: str) -> str:

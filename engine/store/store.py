@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+import structlog
+import zstandard
 from sqlalchemy import Connection, Engine, delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -21,9 +23,10 @@ from engine.store.database import (
     make_durable,
     open_engine,
     outages_named,
+    read_only_place,
 )  # fmt: skip
 from engine.store.migrations import check_schema, migrate
-from engine.store.rows import column_text, event_of, packed, record_of, unpacked
+from engine.store.rows import column_text, damage_named, event_of, packed, record_of, unpacked
 from engine.store.tables import EVENTS, JOURNAL, SNAPSHOTS
 from engine.store.turns import Turns
 from engine.store.writer_lock import LockFile
@@ -35,6 +38,8 @@ JOURNAL_CHUNK = 128
 """Records read at a time: bodies may be megabytes, and no read lasts longer than one chunk."""
 SNAPSHOTS_KEPT = 2
 """The newest, and one more should the newest be unreadable."""
+
+log = structlog.get_logger(__name__)
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -93,7 +98,7 @@ class Store:
         """
         parsed = database_url(url, password)
         lock_file = LockFile(Path(parsed.database or "").resolve()) if parsed.drivername.startswith("sqlite") else None
-        with outages_named(f"open {parsed!r}"):
+        with outages_named(f"open {parsed!r}{read_only_place(parsed)}"):
             engine = open_engine(parsed, read_only=read_only)
             try:
                 (check_schema if read_only else migrate)(engine)
@@ -128,8 +133,9 @@ class Store:
         """The records from offset `start` to before `stop`, in order; read in chunks, each a short read of its own.
 
         What was archived is read from the archive; raises ConfigError where the settings do not say where that is, and
-        StoreUnavailable for a segment that is not the one that was archived.
+        StoreUnavailable for a segment that is not the one that was archived, or a record that is missing or damaged.
         """
+        committed = self.position(partition).next_offset
         columns = select(JOURNAL.c.offset, JOURNAL.c.body).where(JOURNAL.c.partition == partition)
         if stop is not None:
             columns = columns.where(JOURNAL.c.offset < stop)
@@ -142,23 +148,29 @@ class Store:
                 yield from records_of(self.archive, segment, start, stop)
                 start = segment.next_offset
                 continue
-            for row in rows:
-                yield row.offset, record_of(row.body)
+            for expected, row in enumerate(rows, start):
+                if row.offset != expected:
+                    raise StoreUnavailable(f"record {expected} of the journal is missing")
+                with damage_named(f"record {expected} of the journal"):
+                    record = record_of(row.body)
+                yield expected, record
+            start += len(rows)
             if len(rows) < JOURNAL_CHUNK:
+                if start < (committed if stop is None else min(stop, committed)):
+                    raise StoreUnavailable(f"record {start} of the journal is missing: {committed} were committed")
                 return
-            start = rows[-1].offset + 1
 
     def log(self, *, partition: int = 0, after: int = -1, limit: int = 1000) -> list[LoggedEvent]:
         """At most `limit` events behind seq `after`, in order."""
         query = select(EVENTS).where(EVENTS.c.partition == partition, EVENTS.c.seq > after)
-        with self._reading("read the log") as connection:
+        with self._reading("read the log") as connection, damage_named(f"an event behind {after}"):
             return [event_of(row) for row in connection.execute(query.order_by(EVENTS.c.seq).limit(limit))]
 
     def log_of(self, subject: str, *, limit: int = 1000) -> list[LoggedEvent]:
         """The first `limit` events about one subject (``incident/INC-7``), in order."""
         query = select(EVENTS).where(EVENTS.c.subject == column_text(subject))
         query = query.order_by(EVENTS.c.partition, EVENTS.c.seq).limit(limit)
-        with self._reading(f"read the log of {subject}") as connection:
+        with self._reading(f"read the log of {subject}") as connection, damage_named(f"an event about {subject}"):
             return [event_of(row) for row in connection.execute(query)]
 
     def save_snapshot(self, snapshot: Snapshot, *, partition: int = 0) -> None:
@@ -180,13 +192,18 @@ class Store:
                 connection.execute(delete(SNAPSHOTS).where(own & stale))
 
     def snapshot(self, *, partition: int = 0, core_version: int) -> Snapshot | None:
-        """The newest state that a core of this version wrote, None where there is none."""
+        """The newest state that a core of this version wrote and that still reads so, None where there is none."""
         query = select(SNAPSHOTS).where(SNAPSHOTS.c.partition == partition, SNAPSHOTS.c.core_version == core_version)
         with self._reading("read a snapshot") as connection:
-            row = connection.execute(query.order_by(SNAPSHOTS.c.next_offset.desc()).limit(1)).one_or_none()
-        if row is None:
-            return None
-        return Snapshot(Position(row.next_offset, row.next_seq, bytes(row.head)), core_version, unpacked(row.state))
+            rows = connection.execute(query.order_by(SNAPSHOTS.c.next_offset.desc())).all()
+        for row in rows:
+            try:
+                state = unpacked(row.state)
+            except (zstandard.ZstdError, TypeError) as noise:
+                log.error("snapshot_unreadable", next_offset=row.next_offset, problem=str(noise))
+                continue
+            return Snapshot(Position(row.next_offset, row.next_seq, bytes(row.head)), core_version, state)
+        return None
 
     @contextmanager
     def writing(self, *, durable: bool = False) -> Iterator[Connection]:

@@ -12,7 +12,7 @@ from engine.chain import PLAIN, Chains, Envelope, Position, verify
 from engine.store.appender import read_position
 from engine.store.chains import ChainFault
 from engine.store.database import outages_named
-from engine.store.rows import envelope_of
+from engine.store.rows import damage_named, envelope_of
 from engine.store.store import Store
 from engine.store.tables import EVENTS
 
@@ -43,7 +43,8 @@ def verify_log(store: Store, partition: int = 0) -> VerifyReport:
         return _report(Position(), [], str(forged))
     at = Position()
     for rows in _chunks(store, partition, end.next_seq):
-        envelopes = [envelope_of(row) for row in rows]
+        with damage_named(f"an event behind {at.next_seq - 1}"):
+            envelopes = [envelope_of(row) for row in rows]
         fault = verify(at.head, at.next_seq, envelopes, chains)
         good = envelopes if fault is None else envelopes[: fault.seq - at.next_seq]
         mistyped = next((row for row in rows[: len(good)] if not _typed(row)), None)
