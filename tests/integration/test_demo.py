@@ -46,6 +46,27 @@ def _left_behind(folder: Path) -> list[int]:
     return found
 
 
+def _follow_the_readme(folder: Path) -> None:
+    """Run each command that the README gives for the demo, as it stands there; each must work and say something."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    blocks = re.findall(r"^```console\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    commands = [line for block in blocks for line in block.splitlines() if "var/demo/tocsin.yaml" in line]
+    assert any(" explain " in line for line in commands), commands
+    assert any("--decide-again" in line for line in commands), commands
+    fingerprint = ""
+    for line in commands:
+        there = line.replace(".venv/bin/tocsin", f"{sys.executable} -m engine.cli").replace("var/demo", str(folder))
+        there = there.replace("FINGERPRINT", fingerprint)
+        ran = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", there], capture_output=True, text=True, timeout=60, check=False
+        )
+        # `grep | head -1` ends the pipe early, which pipefail reports as SIGPIPE (141) of the commands before it.
+        assert ran.returncode in (0, 141), (line, ran.stdout, ran.stderr)
+        assert ran.stdout.strip(), line
+        if found := re.search(r'"fingerprint":"([0-9a-f]{16})', ran.stdout):
+            fingerprint = found[1]
+
+
 def test_alerts_become_incidents_and_people_are_told(tmp_path: Path) -> None:
     """Many alerts arrive, few incidents open, mail server and robot get messages; Ctrl-C then stops everything."""
     folder = tmp_path / "demo"
@@ -80,6 +101,7 @@ def test_alerts_become_incidents_and_people_are_told(tmp_path: Path) -> None:
     services = {event.service for event in events if isinstance(event, IncidentOpened)}
     assert services <= {"order-service", "payment-service", "search-gateway", "redis"}
     assert any(isinstance(event, DeliverySucceeded) for event in events)
+    _follow_the_readme(folder)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
