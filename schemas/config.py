@@ -10,26 +10,23 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from schemas.channels import AppriseChannel as AppriseChannel  # the channels are part of the settings: found here, too
+from schemas.channels import Channel as Channel
+from schemas.channels import DingTalkChannel as DingTalkChannel
+from schemas.channels import EmailChannel as EmailChannel
+from schemas.channels import WebhookChannel as WebhookChannel
 from schemas.events import Priority, Severity
-
-Seconds = Annotated[int, Field(ge=0, le=366 * 86_400)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$", description="lower-case letters, digits, _ . -")]
-Language = Literal["zh", "en"]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+from schemas.sections import Language, Name, Seconds, Section, WithSecrets
 
 # --- rules: what the core decides by ----------------------------------------------------------------------------
 
 
-class Grouping(_Section):
+class Grouping(Section):
     """Which alerts make one incident: those with equal values of `by`, or of `fallback` where all of `by` is absent."""
 
     by: tuple[str, ...] = ("cluster", "namespace", "service")
@@ -44,7 +41,7 @@ class Grouping(_Section):
     """A firing that arrives so soon after its own resolution, with the same start, was merely overtaken."""
 
 
-class Triage(_Section):
+class Triage(Section):
     """From labels to severity, urgency, impact and priority."""
 
     severity_label: str = "severity"
@@ -76,7 +73,7 @@ class Triage(_Section):
         return rows
 
 
-class Route(_Section):
+class Route(Section):
     """Who is told: the first route that matches, or all that match down to the first without `also`."""
 
     receiver: Name
@@ -87,13 +84,13 @@ class Route(_Section):
     """Go on to the next routes as well."""
 
 
-class Receiver(_Section):
+class Receiver(Section):
     """Who is told, through which channels: the first that works, in this order."""
 
     channels: Annotated[tuple[Name, ...], Field(min_length=1)]
 
 
-class DeliveryPolicy(_Section):
+class DeliveryPolicy(Section):
     """How hard the outbox tries: waits double from `first_wait_s` up to `max_wait_s`; then the next channel."""
 
     attempts: Annotated[int, Field(ge=1, le=20)] = 4
@@ -105,7 +102,7 @@ class DeliveryPolicy(_Section):
     )  # fmt: skip
 
 
-class SlaTarget(_Section):
+class SlaTarget(Section):
     """Response and resolution promised for one priority, in seconds."""
 
     response_s: Seconds = 600
@@ -115,7 +112,7 @@ class SlaTarget(_Section):
 CONTRACT_TARGET = SlaTarget()
 
 
-class Rules(_Section):
+class Rules(Section):
     """Everything that the core decides by. Changing it is a `Configured` record."""
 
     grouping: Grouping = Grouping()
@@ -171,31 +168,7 @@ class Rules(_Section):
 # --- settings: this installation ---------------------------------------------------------------------------------
 
 
-class _WithSecrets(_Section):
-    """A section in which each secret may also be given as `<name>_file`, a path to read it from."""
-
-    required_secrets: ClassVar[tuple[str, ...]] = ()
-    """Secrets without which the section is of no use."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_secret_files(cls, given: object) -> object:
-        """Leave reading to the loader: only refuse both forms at once."""
-        if isinstance(given, dict):
-            for key in given:
-                if isinstance(key, str) and key.endswith("_file") and key[:-5] in given:
-                    raise ValueError(f"give {key[:-5]} or {key}, not both")
-        return given
-
-    @model_validator(mode="after")
-    def _required_secrets_are_given(self) -> Self:
-        for name in self.required_secrets:
-            if not getattr(self, name) and not getattr(self, f"{name}_file"):
-                raise ValueError(f"{name}: is required, or {name}_file")
-        return self
-
-
-class Server(_Section):
+class Server(Section):
     """Where the web server listens. Anything but a loopback address needs `behind_tls_proxy`."""
 
     host: str = "127.0.0.1"
@@ -221,7 +194,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-class Store(_WithSecrets):
+class Store(WithSecrets):
     """The database that holds journal, log and projections: an SQLAlchemy URL for SQLite or PostgreSQL."""
 
     url: str = "sqlite:///var/tocsin.db"
@@ -246,7 +219,7 @@ class Store(_WithSecrets):
         return self
 
 
-class Anchors(_Section):
+class Anchors(Section):
     """Where the head of the log is written down outside of the database, at regular times while serving."""
 
     file: Path | None = None
@@ -259,7 +232,7 @@ class Anchors(_Section):
     """Hours between anchors."""
 
 
-class Source(_WithSecrets):
+class Source(WithSecrets):
     """One sender. `format` names the parser; `token` is what it must show as ``Authorization: Bearer``."""
 
     format: Literal["alertmanager_webhook", "alertmanager_v2", "generic_json"]
@@ -267,61 +240,7 @@ class Source(_WithSecrets):
     token_file: Path | None = None
 
 
-class EmailChannel(_WithSecrets):
-    """E-mail by SMTP, with the server's own answer as the proof."""
-
-    type: Literal["email"] = "email"
-    host: str
-    port: Annotated[int, Field(ge=1, le=65_535)] = 25
-    security: Literal["none", "starttls", "tls"] = "none"
-    username: str = ""
-    password: SecretStr | None = None
-    password_file: Path | None = None
-    sender: str
-    to: Annotated[tuple[str, ...], Field(min_length=1)]
-    timeout_s: Annotated[int, Field(ge=1, le=120)] = 10
-
-
-class DingTalkChannel(_WithSecrets):
-    """A DingTalk robot. `base_url` is for private clouds and tests."""
-
-    required_secrets: ClassVar[tuple[str, ...]] = ("token",)
-    type: Literal["dingtalk"] = "dingtalk"
-    token: SecretStr | None = None
-    token_file: Path | None = None
-    secret: SecretStr | None = None
-    secret_file: Path | None = None
-    at_mobiles: tuple[str, ...] = ()
-    base_url: str = "https://oapi.dingtalk.com"
-    timeout_s: Annotated[int, Field(ge=1, le=120)] = 10
-
-
-class AppriseChannel(_WithSecrets):
-    """Any Apprise URL: the long tail. Its success is what Apprise says it is."""
-
-    required_secrets: ClassVar[tuple[str, ...]] = ("url",)
-    type: Literal["apprise"] = "apprise"
-    url: SecretStr | None = None
-    url_file: Path | None = None
-    timeout_s: Annotated[int, Field(ge=1, le=120)] = 20
-
-
-class WebhookChannel(_WithSecrets):
-    """A program of your own: the notice as JSON by POST. It is told when the answer is any 2xx."""
-
-    required_secrets: ClassVar[tuple[str, ...]] = ("url",)
-    type: Literal["webhook"] = "webhook"
-    url: SecretStr | None = None
-    url_file: Path | None = None
-    token: SecretStr | None = None
-    token_file: Path | None = None
-    timeout_s: Annotated[int, Field(ge=1, le=120)] = 10
-
-
-Channel = Annotated[EmailChannel | DingTalkChannel | WebhookChannel | AppriseChannel, Field(discriminator="type")]
-
-
-class Settings(_Section):
+class Settings(Section):
     """The whole of `tocsin.yaml`."""
 
     server: Server = Server()
