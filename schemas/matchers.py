@@ -67,7 +67,7 @@ class Matcher(msgspec.Struct, frozen=True, gc=False):
 
     def __str__(self) -> str:
         if any(character in _RESERVED or character in _SPACES for character in self.name):
-            return f"{_quoted(self.name)}{self.op}{_quoted(self.value)}"
+            return f"{quoted(self.name)}{self.op}{quoted(self.value)}"
         escaped = self.value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
         return f'{self.name}{self.op}"{escaped}"'
 
@@ -311,7 +311,7 @@ def _one_classic(text: str) -> Matcher:
     return Matcher.of(name, op, "".join(value))  # type: ignore[arg-type]
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """What Go's `strconv.Quote` makes of a text."""
     back = {character: f"\\{letter}" for letter, character in _SHORT.items()}
     return '"' + "".join(back.get(character) or _printable(character) for character in text) + '"'
