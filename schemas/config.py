@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from schemas.alert_rules import AlertRules
 from schemas.channels import AppriseChannel as AppriseChannel  # the channels are part of the settings: found here, too
 from schemas.channels import Channel as Channel
 from schemas.channels import DingTalkChannel as DingTalkChannel
@@ -112,7 +113,7 @@ class SlaTarget(Section):
 CONTRACT_TARGET = SlaTarget()
 
 
-class Rules(Section):
+class Rules(AlertRules):
     """Everything that the core decides by. Changing it is a `Configured` record."""
 
     grouping: Grouping = Grouping()
