@@ -20,7 +20,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from schemas import config
+from schemas import alert_rules, config
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 
@@ -35,6 +35,11 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("channels.NAME", config.WebhookChannel),
     ("channels.NAME", config.AppriseChannel),
     ("rules", config.Rules),
+    ("rules.enrichment[]", alert_rules.Table),
+    ("rules.alert_rules[]", alert_rules.AlertRule),
+    ("rules.alert_rules[].then", alert_rules.Then),
+    ("rules.service_map[]", alert_rules.ServiceDependencies),
+    ("rules.correlation[]", alert_rules.CorrelationRule),
     ("rules.grouping", config.Grouping),
     ("rules.triage", config.Triage),
     ("rules.receivers.NAME", config.Receiver),
@@ -87,6 +92,15 @@ MEANINGS: Final[dict[str, str]] = {
     "Rules.external_url": "How people reach the console; it leads every link in a message.",
     "Rules.language": "The language of messages.",
     "Rules.timezone": "The IANA time zone of messages, days and reports.",
+    "Table.rows": "The rows: column → value.",
+    "Table.name": "What it is called in answers and errors.",
+    "AlertRule.name": "What it is called in answers, counts and errors.",
+    "AlertRule.when": "A condition in CEL. See [rules](rules.md).",
+    "AlertRule.then": "What becomes of the alerts that it is about.",
+    "Then.severity": "The severity that they get.",
+    "ServiceDependencies.service": "The service.",
+    "ServiceDependencies.depends_on": "What it needs to work.",
+    "CorrelationRule.name": "What it is called in reasons.",
     "Grouping.by": "Alerts with equal values of these labels make one incident.",
     "Grouping.fallback": "The same, where an alert has none of `by`.",
     "Triage.severity_label": "The label that states the severity.",
@@ -166,8 +180,16 @@ def _is_twin(section: type[BaseModel], name: str) -> bool:
 
 
 def _docstrings(section: type[BaseModel]) -> dict[str, str]:
-    """The strings that stand below the fields of a section."""
-    node = ast.parse(textwrap.dedent(inspect.getsource(section))).body[0]
+    """The strings that stand below the fields of a section, those of the sections that it is made of included."""
+    found: dict[str, str] = {}
+    for base in section.__mro__:
+        if base.__module__.startswith("schemas."):
+            found = _own_docstrings(base, section) | found
+    return found
+
+
+def _own_docstrings(base: type, section: type[BaseModel]) -> dict[str, str]:
+    node = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
     assert isinstance(node, ast.ClassDef)
     found: dict[str, str] = {}
     for field, text in zip(node.body, node.body[1:], strict=False):
