@@ -10,6 +10,7 @@ import socket
 import sys
 import uuid
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 
@@ -28,6 +29,7 @@ from engine.runtime.worker import Limits
 from engine.store import Keyring, Store, retention
 from engine.store.anchors import anchor_from
 from engine.store.archive import Segment
+from engine.store.migrations import CURRENT as SCHEMA_VERSION
 from notifiers.email.notifier import EmailNotifier
 from notifiers.outbox import Outbox
 from notifiers.registry import build_all
@@ -58,6 +60,11 @@ a file and run "tocsin log verify --anchors FILE".
 """What the recipient of an anchor is to do with it."""
 STOP_S = 5
 """How long open connections may take to finish when the server stops."""
+
+
+def versions() -> str:
+    """What runs here: the release, the core that decides, and the database tables that it works with."""
+    return f"tocsin {version('tocsin')} (core {CORE_VERSION}, database schema {SCHEMA_VERSION})"
 
 
 def open_store(settings: Settings, *, read_only: bool = False) -> Store:

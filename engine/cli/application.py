@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from engine import bootstrap
 from engine.cli import (
     backup,
     config,
@@ -44,6 +45,23 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals may hold secrets
     help="Many alerts in, few incidents out, every decision on the record. 警钟：告警变事件，决策可追溯。",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(bootstrap.versions())
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the versions and end")
+    ] = False,
+) -> None:
+    pass
+
+
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("ingest")(ingest.ingest)
