@@ -1,8 +1,8 @@
 """The tree of routes: which of them take an alert, and in which group of each it belongs.
 
-The walk is Alertmanager's: depth first, the first route that matches ends the search among its neighbours unless it says
-`continue`, and a route of which no child matches takes the alert itself. Neighbours are not tried one by one: an index
-names those that the labels satisfy, so a thousand routes cost little more than ten.
+The walk is Alertmanager's: depth first, the first route that matches ends the search among its neighbours unless it
+says `continue`, and a route of which no child matches takes the alert itself. Neighbours are not tried one by one: an
+index names those that the labels satisfy, so a thousand routes cost little more than ten.
 Source: Alertmanager `dispatch/route.go`.
 """
 

@@ -24,14 +24,14 @@ LINE_BYTES = 400
 WORDS: dict[Language, dict[str, str]] = {
     "zh": {
         "opened": "新事件", "raised": "升级", "reopened": "再次发生", "resolved": "已恢复", "breached": "超时",
-        "test": "通道测试",
+        "test": "通道测试", "group": "告警组",
         "critical": "紧急", "major": "重要", "warning": "警告", "info": "提示",
         "triggered": "待响应", "acknowledged": "已响应", "assigned": "已指派", "diagnosing": "分析定位",
         "mitigated": "已止损", "closed": "已关闭", "in_review": "复盘中", "merged": "已合并", "false_alarm": "误报",
     },
     "en": {
         "opened": "New incident", "raised": "Raised", "reopened": "Reopened", "resolved": "Resolved",
-        "breached": "Overdue", "test": "Channel test",
+        "breached": "Overdue", "test": "Channel test", "group": "Alert group",
         "critical": "Critical", "major": "Major", "warning": "Warning", "info": "Info",
         "triggered": "waiting for a response", "acknowledged": "acknowledged", "assigned": "assigned",
         "diagnosing": "being diagnosed", "mitigated": "mitigated", "closed": "closed", "in_review": "in review",

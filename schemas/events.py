@@ -14,6 +14,9 @@ from typing import Literal, get_args
 import msgspec
 
 from schemas.drills import DrillRecorded as DrillRecorded
+from schemas.groups import GroupNotice as GroupNotice
+from schemas.groups import GroupNotified as GroupNotified
+from schemas.groups import GroupSuppressed as GroupSuppressed
 from schemas.vocabulary import DISPOSITIONS as DISPOSITIONS
 from schemas.vocabulary import AccidentLevel as AccidentLevel
 from schemas.vocabulary import Clock as Clock
@@ -280,6 +283,8 @@ class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
     url: str = ""
     language: Literal["zh", "en"] = "zh"
     timezone: str = "Asia/Shanghai"
+    group: GroupNotice | None = None
+    """Set where `kind` is ``group``; `incident` then names the group (``G-7``)."""
 
 
 class DeliveryRequested(_Data, frozen=True):
@@ -363,6 +368,7 @@ EventData = (
     | SlaClockStarted | SlaClockStopped | SlaClockBreached | AccidentProposed
     | DeliveryRequested | DeliveryDue | DeliveryStarted | DeliverySucceeded | DeliveryRetryScheduled
     | DeliveryFailed | DeliveryUnconfirmed | DeliveryCancelled | DrillRecorded
+    | GroupNotified | GroupSuppressed
 )  # fmt: skip
 
 IncidentEvent = (

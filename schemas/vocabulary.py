@@ -23,7 +23,7 @@ Disposition = Literal[
 
 DISPOSITIONS: tuple[Disposition, ...] = get_args(Disposition)
 
-NoticeKind = Literal["opened", "raised", "reopened", "resolved", "breached", "test"]
+NoticeKind = Literal["opened", "raised", "reopened", "resolved", "breached", "test", "group"]
 Clock = Literal["response", "resolution"]
 Outage = Literal["business", "database"]
 AccidentLevel = Literal["ordinary", "major", "extraordinary"]
