@@ -9,9 +9,11 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel, SecretStr
 
-from engine.located_yaml import Place
+from detectors.rule_checks import problems as rule_problems
+from engine.located_yaml import Located, Place, read
 from engine.plain_words import HIDDEN, Problem, one_error, read_file, validated, without_password
-from schemas.config import Settings
+from engine.tables import with_rows
+from schemas.config import Rules, Settings
 
 DEFAULT_FILE: Final = Path("tocsin.yaml")
 
@@ -29,9 +31,39 @@ def load(path: Path | None = None) -> Settings:
     settings = validated(Settings, located, str(path))
     problems: list[Problem] = []
     complete: Settings = _with_secrets(settings, (), path.parent, problems)
+    problems += [Problem(("rules", *place), text) for place, text in rule_problems(settings.rules)]
     if problems:
         raise one_error(problems, located, str(path))
-    return complete
+    return complete.model_copy(update={"rules": with_rows(settings.rules, path.parent)})
+
+
+class _WithRules(BaseModel):
+    """Whatever else stands in the file: the rules."""
+
+    rules: Rules = Rules()
+
+
+def read_rules(text: str, file: str, folder: Path) -> Rules:
+    """The rules in a YAML text: a whole `tocsin.yaml`, or only what stands under its `rules`; tables are read.
+
+    Raises ConfigError with file, line and key of the first problem; its text lists all of them, one per line.
+    """
+    located = read(text, file)
+    if "rules" not in located.values:
+        lines: dict[Place, int] = {("rules", *place): line for place, line in located.lines.items()}
+        located = Located({"rules": located.values}, {(): 1, **lines})
+    rules = validated(_WithRules, located, file).rules
+    problems = [Problem(("rules", *place), text) for place, text in rule_problems(rules)]
+    if problems:
+        raise one_error(problems, located, file)
+    return with_rows(rules, folder)
+
+
+def dump_rules(rules: Rules) -> str:
+    """The rules as YAML; what is as by default is left out."""
+    return yaml.safe_dump(
+        rules.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True, width=120
+    )
 
 
 def dump(settings: Settings) -> str:
