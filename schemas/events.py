@@ -13,6 +13,7 @@ from typing import Literal, get_args
 
 import msgspec
 
+from schemas.alert_refs import AlertRef as AlertRef
 from schemas.drills import DrillRecorded as DrillRecorded
 from schemas.groups import GroupNotice as GroupNotice
 from schemas.groups import GroupNotified as GroupNotified
@@ -27,19 +28,6 @@ from schemas.vocabulary import NoticeKind as NoticeKind
 from schemas.vocabulary import Outage as Outage
 from schemas.vocabulary import Priority as Priority
 from schemas.vocabulary import Severity as Severity
-
-
-class AlertRef(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An alert as an incident remembers it; `labels` and `annotations` are JSON objects, as they arrived."""
-
-    fingerprint: str
-    severity: Severity
-    starts_ms: int
-    labels: msgspec.Raw
-    annotations: msgspec.Raw = msgspec.Raw(b"{}")
-    source: str = ""
-    generator_url: str = ""
-
 
 # --- intake -----------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from schemas.alerts import Alert, Rejected
 from schemas.commands import Command
 from schemas.deliveries import PendingDelivery
 from schemas.events import Disposition, LoggedEvent
+from schemas.live import LiveState
 
 Parser = Callable[[bytes, int], Sequence[Alert | Rejected]]
 """`parse(body, at_ms)`: the alerts of a body that came at `at_ms`. Pure; raises InvalidPayload if none can be read."""
@@ -79,4 +80,8 @@ class Runtime(Protocol):
 
     def dispositions(self) -> Mapping[str, Mapping[Disposition, int]]:
         """Alerts received since the beginning, by source and disposition, including what is not yet rolled up."""
+        ...
+
+    def live(self) -> LiveState:
+        """The alerts and silences as they stand now, to read only."""
         ...
