@@ -84,6 +84,14 @@ class DispatchReceiver(Section):
 
     integrations: tuple[Integration, ...] = ()
 
+    @model_validator(mode="after")
+    def _each_channel_once(self) -> Self:
+        channels = [integration.channel for integration in self.integrations]
+        for index, channel in enumerate(channels):
+            if channel in channels[:index]:
+                raise ValueError(f"integrations[{index}].channel: channel {channel!r} is given twice")
+        return self
+
 
 class Dispatch(Section):
     """Notification groups as Alertmanager makes them; off without a `route`."""

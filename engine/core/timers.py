@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterator
 from typing import Literal
 
-Kind = Literal["expire", "forget", "recheck", "sla", "outage", "retry", "rollup"]
+Kind = Literal["expire", "forget", "recheck", "sla", "outage", "retry", "rollup", "group"]
 Timer = tuple[int, Kind, str]
 """Due time (UTC milliseconds), what for, and for whom."""
 
