@@ -22,6 +22,7 @@ from typing import Self
 import msgspec
 
 from bench.client import Job, Measured
+from scripts.alertmanager_release import build_fast
 
 START_S = 30.0
 STOP_S = 60.0
@@ -198,45 +199,13 @@ def _alertmanagers(build: bool, notes: dict[str, str]) -> Iterator[tuple[str, st
         notes["alertmanager (current release)"] = "not measured: needs --current, which builds it with go"
         return
     try:
-        built = str(build_current())
+        built = str(build_fast(ROOT / "var/bench/alertmanager"))
     except (OSError, RuntimeError, subprocess.SubprocessError) as failed:
         notes["alertmanager (current release)"] = f"not measured: {failed}"
         return
     version = _version(built)
     notes[f"alertmanager {version}"] = "current release, built from the Go module proxy without its web pages"
     yield f"alertmanager {version}", built
-
-
-def build_current(target: Path = ROOT / "var/bench/alertmanager") -> Path:
-    """Build the current Alertmanager with the ordinary go client, once; raises RuntimeError with go's own words.
-
-    `go install` alone fails: the release embeds `ui/app/dist`, which its tag does not carry. An empty page stands in.
-    """
-    if target.exists():
-        return target
-    go = shutil.which("go")
-    if go is None:
-        raise RuntimeError("go is not installed")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    module = "github.com/prometheus/alertmanager@latest"
-    downloaded = json.loads(_run([go, "mod", "download", "-json", module], target.parent))
-    with tempfile.TemporaryDirectory(prefix="tocsin-bench-go-") as folder:
-        source = Path(folder) / "alertmanager"
-        shutil.copytree(downloaded["Dir"], source)
-        _run(["chmod", "-R", "u+w", str(source)], target.parent)
-        pages = source / "ui/app/dist"
-        pages.mkdir(parents=True, exist_ok=True)
-        (pages / "index.html").write_text("<!doctype html>\n")
-        stamp = f"-X github.com/prometheus/common/version.Version={downloaded['Version'].removeprefix('v')}"
-        _run([go, "build", "-ldflags", stamp, "-o", str(target), "./cmd/alertmanager"], source)
-    return target
-
-
-def _run(command: list[str], folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=1500)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command[:3])}: {done.stderr.strip()[-300:]}")
-    return done.stdout
 
 
 def _version(binary: str) -> str:
