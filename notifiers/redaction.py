@@ -15,7 +15,7 @@ MASK = "***"
 SHORTEST = 6
 """Shorter strings are not replaced: they would mask ordinary words."""
 
-_PHONE = re.compile(r"(?<!\d)(1\d{2})\d{4}(\d{4})(?!\d)")
+_PHONE = re.compile(r"(?<!\d)((?:86)?1\d{2})\d{4}(\d{4})(?!\d)")
 
 
 def mask_phones(text: str) -> str:

@@ -57,6 +57,18 @@ def truncate_bytes(text: str, limit: int, ellipsis: str = "…") -> str:
     return raw[: limit - len(mark)].decode(errors="ignore") + ellipsis
 
 
+def with_link(text: str, limit: int, link: str) -> str:
+    """`text` in at most `limit` UTF-8 bytes; where it has to be cut, `link` is put behind the cut.
+
+    >>> with_link("警钟长鸣 http://t/1", 20, "http://t/1")
+    '警钟…\\nhttp://t/1'
+    """
+    if not link or len(text.encode(errors="replace")) <= limit:
+        return truncate_bytes(text, limit)
+    tail = f"\n{link}"
+    return truncate_bytes(text, limit - len(tail.encode(errors="replace"))) + tail
+
+
 def one_line(text: str) -> str:
     """Without line breaks and control characters, in at most `LINE_BYTES` bytes: fit for a header or a list item."""
     whole = text.encode(errors="replace").decode()  # half an emoji is no UTF-8 and must not stop a page

@@ -20,7 +20,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from schemas import alert_rules, config
+from schemas import alert_rules, channels, config
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 
@@ -32,6 +32,15 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("sources.NAME", config.Source),
     ("channels.NAME", config.EmailChannel),
     ("channels.NAME", config.DingTalkChannel),
+    ("channels.NAME", channels.WeComChannel),
+    ("channels.NAME", channels.WeComAppChannel),
+    ("channels.NAME", channels.FeishuChannel),
+    ("channels.NAME", channels.SlackChannel),
+    ("channels.NAME", channels.AliyunSmsChannel),
+    ("channels.NAME", channels.AliyunVoiceChannel),
+    ("channels.NAME", channels.TencentSmsChannel),
+    ("channels.NAME", channels.TencentVoiceChannel),
+    ("channels.NAME", channels.SmppChannel),
     ("channels.NAME", config.WebhookChannel),
     ("channels.NAME", config.AppriseChannel),
     ("rules", config.Rules),

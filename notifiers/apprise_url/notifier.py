@@ -19,7 +19,7 @@ from apprise.plugins import NotifyBase
 from notifiers.dingtalk import plugin
 from notifiers.ratelimit import Rate
 from notifiers.redaction import keep_out_of_logs, redacted
-from notifiers.rendering import headline, one_line, render, truncate_bytes
+from notifiers.rendering import headline, one_line, render, with_link
 from schemas.config import AppriseChannel
 from schemas.deliveries import Receipt
 from schemas.errors import ConfigError, DeliveryError
@@ -31,11 +31,11 @@ GRACE_S = 2
 """Apprise keeps its own time-out; this is how much later we stop waiting for it."""
 MISTRUSTED = {
     "dingtalk": f"use a channel of type dingtalk (or {plugin.SCHEMA}://)",
-    "feishu": "use a channel of type webhook to a relay until there is a feishu channel",
-    "lark": "use a channel of type webhook to a relay until there is a feishu channel",
-    "wecombot": "use wechat:// (a WeCom app) until there is a wecom channel",
-    "smpp": "use a channel of type webhook to an SMS gateway",
-    "smpps": "use a channel of type webhook to an SMS gateway",
+    "feishu": "use a channel of type feishu",
+    "lark": "use a channel of type feishu with base_url: https://open.larksuite.com",
+    "wecombot": "use a channel of type wecom",
+    "smpp": "use a channel of type smpp",
+    "smpps": "use a channel of type smpp with tls: true",
 }
 """Apprise's own plugins that report success although the vendor's answer says that nothing was sent."""
 
@@ -80,7 +80,7 @@ class AppriseNotifier:
         text = render(f"apprise_url/{notice.language}.txt.j2", notice)
         kinds = {"resolved": "success", "test": "info"}
         kind = kinds.get(notice.kind, "failure" if notice.severity in ("critical", "major") else "warning")
-        return Message(headline(notice), truncate_bytes(text, BODY_BYTES), kind)
+        return Message(headline(notice), with_link(text, BODY_BYTES, notice.url), kind)
 
     async def deliver(self, payload: Message, *, delivery: str) -> Receipt:
         """One notify() in a thread, at most `timeout_s`; a time-out means that it may have arrived.

@@ -18,8 +18,8 @@ from apprise.manager_plugins import NotificationManager
 from apprise.plugins import NotifyBase
 
 from notifiers.dingtalk import robot
-from notifiers.dingtalk.notifier import HEADERS, unanswered
 from notifiers.redaction import keep_out_of_logs
+from notifiers.vendor import unanswered
 from schemas.deliveries import Receipt
 from schemas.errors import DeliveryError
 
@@ -76,7 +76,7 @@ class NotifyTocsinDingTalk(_Apprise):  # type: ignore[misc]
             with httpx2.Client(
                 timeout=httpx2.Timeout(read_s, connect=connect_s), verify=self.verify_certificate, trust_env=False
             ) as client:
-                answer = client.post(call.url, content=call.body, headers=HEADERS)
+                answer = client.post(call.url, content=call.body, headers=call.headers)
             wish = answer.headers.get("Retry-After", "")
             self.receipt = robot.judge(answer.status_code, answer.content, retry_after=wish, now_s=now_s)
         except httpx2.TransportError as trouble:

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Sequence
+from typing import Any, assert_never
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -20,6 +20,7 @@ from notifiers.http_answer import refused
 from notifiers.ratelimit import Rate
 from notifiers.redaction import redacted
 from notifiers.rendering import one_line, truncate_bytes
+from notifiers.vendor import Call
 from schemas.deliveries import Receipt
 from schemas.errors import DeliveryError
 
@@ -55,13 +56,27 @@ class Markdown(msgspec.Struct, frozen=True):
     title: str
     text: str
     at_mobiles: tuple[str, ...] = ()
+    at_all: bool = False
 
 
-class Call(msgspec.Struct, frozen=True):
-    """One POST, complete. The URL holds the credential: never log it."""
+class Text(msgspec.Struct, frozen=True):
+    """One plain message, calling people as `Markdown` does."""
 
+    text: str
+    at_mobiles: tuple[str, ...] = ()
+    at_all: bool = False
+
+
+class ActionCard(msgspec.Struct, frozen=True):
+    """Markdown with one button that leads to `url`. The vendor calls nobody for it."""
+
+    title: str
+    text: str
+    button: str
     url: str
-    body: bytes
+
+
+Message = Markdown | Text | ActionCard
 
 
 def sign(secret: str, timestamp_ms: int) -> str:
@@ -70,7 +85,7 @@ def sign(secret: str, timestamp_ms: int) -> str:
     return quote(base64.b64encode(hmac.new(secret.encode(), said, hashlib.sha256).digest()), safe="")
 
 
-def request(base_url: str, token: str, secret: str, timestamp_ms: int, message: Markdown) -> Call:
+def request(base_url: str, token: str, secret: str, timestamp_ms: int, message: Message) -> Call:
     """The call that sends `message`; unsigned where there is no secret (keyword or address list instead)."""
     query = urlencode({"access_token": token})
     if secret:
@@ -78,25 +93,41 @@ def request(base_url: str, token: str, secret: str, timestamp_ms: int, message: 
     return Call(f"{base_url.rstrip('/')}/robot/send?{query}", body(message))
 
 
-def body(message: Markdown) -> bytes:
-    """The JSON body in at most `BODY_BYTES`: the text gives way, the mentions at its end do not."""
-    mentions = "".join(f" @{mobile}" for mobile in message.at_mobiles)
-    tail = f"\n\n{mentions.strip()}" if mentions else ""
-    raw = _encode(message.title, message.text + tail, message.at_mobiles)
+def body(message: Message) -> bytes:
+    """The JSON body in at most `BODY_BYTES`: the text gives way, the mentions at its end and the button do not."""
+    mentions = "" if isinstance(message, ActionCard) else " ".join(_mentions(message))
+    tail = f"\n\n{mentions}" if mentions else ""
+    raw = _encode(message, message.text + tail)
     excess = len(raw) - BODY_BYTES
     if excess > 0:  # JSON escapes only lengthen, so that many bytes less of text is enough
         shortened = truncate_bytes(message.text, max(0, len(message.text.encode(errors="replace")) - excess))
-        raw = _encode(message.title, shortened + tail, message.at_mobiles)
+        raw = _encode(message, shortened + tail)
     return raw
 
 
-def _encode(title: str, text: str, at_mobiles: Sequence[str]) -> bytes:
-    message = {
-        "msgtype": "markdown",
-        "markdown": {"title": truncate_bytes(one_line(title), TITLE_BYTES), "text": text},
-        "at": {"atMobiles": list(at_mobiles), "isAtAll": False},
-    }
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+def _mentions(message: Markdown | Text) -> list[str]:
+    return [f"@{mobile}" for mobile in message.at_mobiles] + (["@所有人"] if message.at_all else [])
+
+
+def _encode(message: Message, text: str) -> bytes:
+    said: dict[str, Any]
+    match message:
+        case Text():
+            said = {"msgtype": "text", "text": {"content": text}, "at": _at(message)}
+        case Markdown():
+            title = truncate_bytes(one_line(message.title), TITLE_BYTES)
+            said = {"msgtype": "markdown", "markdown": {"title": title, "text": text}, "at": _at(message)}
+        case ActionCard():
+            title = truncate_bytes(one_line(message.title), TITLE_BYTES)
+            card = {"title": title, "text": text, "singleTitle": message.button, "singleURL": message.url}
+            said = {"msgtype": "actionCard", "actionCard": card}
+        case unknown:
+            assert_never(unknown)
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
+def _at(message: Markdown | Text) -> dict[str, Any]:
+    return {"atMobiles": list(message.at_mobiles), "isAtAll": message.at_all}
 
 
 def judge(status: int, raw: bytes, *, retry_after: str = "", now_s: float = 0.0) -> Receipt:

@@ -1,0 +1,1 @@
+"""Tencent Cloud (腾讯云): SMS and telephone calls, signed with TC3-HMAC-SHA256."""
