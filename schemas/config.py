@@ -21,6 +21,8 @@ from schemas.channels import Channel as Channel
 from schemas.channels import DingTalkChannel as DingTalkChannel
 from schemas.channels import EmailChannel as EmailChannel
 from schemas.channels import WebhookChannel as WebhookChannel
+from schemas.clusters import Cluster
+from schemas.dispatch import Dispatch
 from schemas.events import Priority, Severity
 from schemas.sections import Language, Name, Seconds, Section, WithSecrets
 
@@ -250,6 +252,8 @@ class Settings(Section):
     sources: dict[Name, Source] = {}
     channels: dict[Name, Channel] = {}
     rules: Rules = Rules()
+    cluster: Cluster | None = None
+    """Absent: one process does everything. Present: this process is one of many, see docs/cluster.md."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @model_validator(mode="after")
@@ -258,6 +262,19 @@ class Settings(Section):
             for channel in receiver.channels:
                 if channel not in self.channels:
                     raise ValueError(f"rules.receivers.{name}.channels: no channel named {channel!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _cluster_meets_in_postgresql(self) -> Self:
+        if self.cluster is not None and not self.store.url.startswith("postgresql"):
+            raise ValueError("store.url: a cluster meets in PostgreSQL: postgresql://…")
+        return self
+
+    @model_validator(mode="after")
+    def _dispatch_goes_through_channels(self) -> Self:
+        for place, channel in self.rules.dispatch.channels():
+            if channel not in self.channels:
+                raise ValueError(f"rules.dispatch.{place}: no channel named {channel!r}")
         return self
 
     @model_validator(mode="after")

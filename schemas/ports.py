@@ -18,12 +18,19 @@ Parser = Callable[[bytes, int], Sequence[Alert | Rejected]]
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of one record, after it is on disk: its offset, its events, and its alerts by disposition."""
+    """What became of one record, after it is on disk: its offset, its events, and its alerts by disposition.
+
+    Where it is kept but not `decided` yet (in a cluster), `offset` is its place in the topic, there are no events, and
+    `received` and `problems` say how many items its body has and what of it cannot be read.
+    """
 
     partition: int
     offset: int
     events: Sequence[LoggedEvent]
     dispositions: Mapping[Disposition, int]
+    decided: bool = True
+    received: int = 0
+    problems: Sequence[str] = ()
 
 
 class Runtime(Protocol):

@@ -36,8 +36,9 @@ class Decision(msgspec.Struct, frozen=True):
 class Core:
     """One partition's decisions. Feed it records in journal order; timers fall due on `Tick` records only."""
 
-    def __init__(self, parsers: Mapping[str, Parser], state: State | None = None) -> None:
+    def __init__(self, parsers: Mapping[str, Parser], state: State | None = None, *, partition: int = 0) -> None:
         self._state = state or State()
+        self._partition = partition
         self._timers = Timers(self._state.timers)
         self._parsers = parsers
         self._intake = Intake(self._state, parsers)
@@ -51,9 +52,9 @@ class Core:
         return encode_state(self._state)
 
     @classmethod
-    def from_snapshot(cls, state: bytes, parsers: Mapping[str, Parser]) -> Core:
+    def from_snapshot(cls, state: bytes, parsers: Mapping[str, Parser], *, partition: int = 0) -> Core:
         """The core as it was when `snapshot` was taken."""
-        return cls(parsers, decode_state(state))
+        return cls(parsers, decode_state(state), partition=partition)
 
     # --- what others may look at --------------------------------------------------------------------------------
 
@@ -124,6 +125,9 @@ class Core:
                 break
         step.log(e.RecordPoisoned(kind, error), scope="default", subject="poison")
         labels = {"alertname": "TocsinRecordPoisoned", "service": "tocsin", "severity": "critical", "kind": kind}
+        if self._partition and self._rules.grouping.scope:
+            # The scope `default` lives in partition 0; elsewhere its incident ids would come twice.
+            labels[self._rules.grouping.scope[0]] = f"tocsin.partition-{self._partition}"
         self._intake.raise_own(labels, f"Tocsin could not judge a record: {error}", step)
         return Decision(step.events, step.dispositions)
 

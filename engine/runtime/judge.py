@@ -73,7 +73,11 @@ class Judge:
     def _restored(self, uncommitted: Sequence[Entry]) -> tuple[Core, Position]:
         """The core from the newest snapshot, the journal behind it and what is judged but not committed."""
         snapshot = self._store.snapshot(partition=self._partition, core_version=CORE_VERSION)
-        core = Core.from_snapshot(snapshot.state, self._parsers) if snapshot else Core(self._parsers)
+        core = (
+            Core.from_snapshot(snapshot.state, self._parsers, partition=self._partition)
+            if snapshot
+            else Core(self._parsers, partition=self._partition)
+        )
         start = snapshot.position.next_offset if snapshot else 0
         poisoned = poison_marks(self._store, self._partition)
         for offset, record in self._store.journal(partition=self._partition, start=start):
@@ -113,7 +117,7 @@ def replay(store: Store, parsers: Mapping[str, Parser], *, partition: int = 0) -
 
     Raises ReplayDiffers at the first difference. Returns the core at the end, for its books.
     """
-    core, position, chains = Core(parsers), Position(), store.chains(partition)
+    core, position, chains = Core(parsers, partition=partition), Position(), store.chains(partition)
     poisoned = poison_marks(store, partition)
     head = store.position(partition)
     logged = _stream(store, partition)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -91,7 +91,9 @@ class Appender:
                     raise
             self._locked = True
 
-    def append(self, partition: int, entries: Sequence[Entry]) -> None:
+    def append(
+        self, partition: int, entries: Sequence[Entry], also: Callable[[Connection], None] | None = None
+    ) -> None:
         """Commit the entries; see `Store.append`."""
         journal_rows = [journal_row(partition, entry.offset, entry.record) for entry in entries]
         event_rows = [event_row(logged) for entry in entries for logged in entry.events]
@@ -106,6 +108,8 @@ class Appender:
                     self._positions[partition] = after
                     return
                 with connection.begin():
+                    if also is not None:
+                        also(connection)
                     before = known or self._stored_position(connection, partition)
                     after = _end(before, partition, entries, self._keys.wanted)
                     move = _Move(partition, before, after)

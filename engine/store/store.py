@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from engine.store.database import (
 )  # fmt: skip
 from engine.store.migrations import check_schema, migrate
 from engine.store.rows import column_text, damage_named, event_of, packed, record_of, unpacked
-from engine.store.tables import EVENTS, JOURNAL, SNAPSHOTS
+from engine.store.tables import CHECKPOINTS, EVENTS, JOURNAL, SNAPSHOTS
 from engine.store.turns import Turns
 from engine.store.writer_lock import LockFile
 from schemas.errors import ConfigError, StoreUnavailable
@@ -36,6 +36,7 @@ from schemas.records import Record
 
 JOURNAL_CHUNK = 128
 """Records read at a time: bodies may be megabytes, and no read lasts longer than one chunk."""
+Also = Callable[[Connection], None]
 SNAPSHOTS_KEPT = 2
 """The newest, and one more should the newest be unreadable."""
 
@@ -78,6 +79,7 @@ class Store:
         self._append_turns = Turns()
         # SQLite has one write lock for all; PostgreSQL lets read models write beside the append.
         self._writing_turns = self._append_turns if engine.dialect.name == "sqlite" else Turns()
+        self._shares_engine = False
 
     @classmethod
     def open(
@@ -107,6 +109,17 @@ class Store:
                 raise
         return cls(engine, lock_file, read_only=read_only, keys=keys, archive=archive)
 
+    def sibling(self) -> Store:
+        """The same database with a writer's connection of its own, for another partition; close it before this one."""
+        other = Store(self.engine, read_only=self._read_only, keys=self.keys, archive=self.archive)
+        other._shares_engine = True
+        return other
+
+    def partitions(self) -> list[int]:
+        """The partitions that have records, in order."""
+        with self._reading("read the partitions") as connection:
+            return list(connection.scalars(select(CHECKPOINTS.c.partition).order_by(CHECKPOINTS.c.partition)))
+
     def position(self, partition: int = 0) -> Position:
         """Where the next record and the next event of the partition go, as last committed."""
         with self._reading("read the position") as connection:
@@ -117,8 +130,10 @@ class Store:
         with self._reading("read the chain's algorithms") as connection:
             return read_chains(connection, partition, self.keys)
 
-    def append(self, entries: Sequence[Entry], *, partition: int = 0) -> None:
+    def append(self, entries: Sequence[Entry], *, partition: int = 0, also: Also | None = None) -> None:
         """Commit records, their events and the new position at once; durable when it returns, or nothing happened.
+
+        `also` adds statements to the same transaction, or refuses it by raising (PostgreSQL only).
 
         Raises ConcurrencyConflict when the entries do not begin at the stored position or are not chained to its
         head (stop being a writer, or read again), StoreUnavailable when nothing was taken (retry), ValueError for a
@@ -127,7 +142,7 @@ class Store:
         self._refuse_when_read_only()
         if entries:
             with self._append_turns.first():
-                self._appender.append(partition, entries)
+                self._appender.append(partition, entries, also)
 
     def journal(self, *, partition: int = 0, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Record]]:
         """The records from offset `start` to before `stop`, in order; read in chunks, each a short read of its own.
@@ -238,7 +253,8 @@ class Store:
         """Let go of the database and of the writer's lock; calling it twice is harmless."""
         with self._append_turns.first():
             self._appender.close()
-        self.engine.dispose()
+        if not self._shares_engine:
+            self.engine.dispose()
 
     @contextmanager
     def _reading(self, doing: str) -> Iterator[Connection]:
