@@ -42,6 +42,14 @@ class Change(msgspec.Struct, frozen=True):
     title: str
 
 
+class Arrival(msgspec.Struct, frozen=True):
+    """What would open an incident: the labels and the service of the worst alert, and when it came."""
+
+    labels: Mapping[str, str]
+    service: str
+    at_ms: int
+
+
 class Related(msgspec.Struct, frozen=True):
     """The incident that the alerts join, the rule that says so, and the reason in one line."""
 
@@ -72,45 +80,40 @@ class Correlator:
             return None
         return tuple(self._near(service, max((rule.hops or 0 for rule in self._rules), default=0)))
 
-    def related(
-        self, labels: Mapping[str, str], service: str, at_ms: int, open_: Iterable[Candidate], changes: Sequence[Change]
-    ) -> Related | None:
-        """The open incident that alerts with these labels join, by the first rule that holds; the oldest of several."""
+    def related(self, new: Arrival, open_: Iterable[Candidate], changes: Sequence[Change]) -> Related | None:
+        """The open incident that the arrival joins, by the first rule that holds; the oldest of several."""
         candidates = sorted(open_, key=lambda one: (one.since_ms, one.id))
         for rule in self._rules:
-            near = None if rule.hops is None else self._near(service, rule.hops)
+            near = None if rule.hops is None else self._near(new.service, rule.hops)
             for candidate in candidates:
-                reason = self._reason(rule, labels, service, at_ms, candidate, near, changes)
+                reason = self._reason(rule, new, candidate, near, changes)
                 if reason is not None:
                     return Related(candidate.id, rule.name, reason)
         return None
 
-    def _reason(  # one argument per thing that is compared
+    def _reason(
         self,
         rule: CorrelationRule,
-        labels: Mapping[str, str],
-        service: str,
-        at_ms: int,
+        new: Arrival,
         candidate: Candidate,
         near: Mapping[str, int] | None,
         changes: Sequence[Change],
     ) -> str | None:
-        if at_ms - candidate.since_ms > 1000 * rule.within_s:
-            return None
-        if near is not None and candidate.service not in near:
+        open_ms, labels = new.at_ms - candidate.since_ms, new.labels
+        if open_ms > 1000 * rule.within_s or (near is not None and candidate.service not in near):
             return None
         if any(not labels.get(name) or labels[name] != candidate.labels.get(name) for name in rule.labels):
             return None
         said = [f"{name}={labels[name]}" for name in rule.labels]
         if near is not None:
-            said.append(_hops(service, candidate.service, near[candidate.service]))
+            said.append(_hops(new.service, candidate.service, near[candidate.service]))
         if rule.after_change_s:
-            touched = {service, candidate.service}
-            found = [c for c in changes if c.service in touched and at_ms - c.at_ms <= 1000 * rule.after_change_s]
+            touched, since_ms = {new.service, candidate.service}, new.at_ms - 1000 * rule.after_change_s
+            found = [change for change in changes if change.service in touched and change.at_ms >= since_ms]
             if not found:
                 return None
-            said.append(f"change of {found[-1].service} {(at_ms - found[-1].at_ms) // 60_000} min before")
-        return f"{rule.name}: " + ", ".join([*said, f"open for {(at_ms - candidate.since_ms) // 1000} s"])
+            said.append(f"{found[-1].service} was changed {(new.at_ms - found[-1].at_ms) // 60_000} min before")
+        return f"{rule.name}: " + ", ".join([*said, f"open for {open_ms // 1000} s"])
 
     def _near(self, service: str, hops: int) -> dict[str, int]:
         """The services within so many edges, with their distances, nearest first."""

@@ -137,6 +137,8 @@ class Rules(AlertRules):
     external_url: str = "http://127.0.0.1:8080"
     language: Language = "zh"
     timezone: str = "Asia/Shanghai"
+    dispatch: Dispatch = Dispatch()
+    """Notification groups as Alertmanager makes them, beside incidents; off without a `route`."""
 
     @field_validator("timezone")
     @classmethod
@@ -165,7 +167,12 @@ class Rules(AlertRules):
     @property
     def digest(self) -> str:
         """SHA-256 of the canonical JSON, hex."""
-        return hashlib.sha256(self.canonical()).hexdigest()
+        return digest_of(self.canonical())
+
+
+def digest_of(body: bytes) -> str:
+    """SHA-256 of the rules as they were journalled, hex: what `Configured` events name."""
+    return hashlib.sha256(body).hexdigest()
 
 
 # --- settings: this installation ---------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import assert_never
 import msgspec
 from pydantic import ValidationError
 
+from detectors.rule_checks import problems
 from engine.core import orders
 from engine.core.intake import Intake
 from engine.core.state import AlertState, Books, State, decode_state, encode_state
@@ -19,7 +20,7 @@ from engine.core.timers import Timers
 from engine.machines import delivery
 from schemas import events as e
 from schemas import records as r
-from schemas.config import Rules
+from schemas.config import Rules, digest_of
 from schemas.deliveries import PendingDelivery
 from schemas.errors import CommandRejected
 from schemas.ports import Parser
@@ -66,7 +67,7 @@ class Core:
     @property
     def rules_digest(self) -> str:
         """The digest of the rules in force, empty before the first `Configured`."""
-        return self._rules.digest if self._state.rules_version else ""
+        return digest_of(self._state.rules_json) if self._state.rules_version else ""
 
     def next_due_ms(self) -> int | None:
         """When a `Tick` record is wanted, or None while no timer is pending."""
@@ -184,12 +185,17 @@ class Core:
         except ValidationError as malformed:
             step.rejected = CommandRejected("invalid", str(malformed))
             return
-        if rules.digest == self.rules_digest:
+        if wrong := [f"rules.{'.'.join(map(str, place))}: {text}" for place, text in problems(rules)]:
+            step.rejected = CommandRejected("invalid", "\n".join(wrong))
+            return
+        # Of the body as it was journalled: what a later release adds to the rules changes no digest of the past.
+        digest = digest_of(record.body)
+        if digest == self.rules_digest:
             return
         self._rules = step.rules = rules
-        self._state.rules_json = rules.canonical()
+        self._state.rules_json = record.body
         self._state.rules_version += 1
-        event = e.Configured(self._state.rules_version, rules.digest)
+        event = e.Configured(self._state.rules_version, digest)
         step.log(event, scope="default", subject="rules", actor=record.actor)
 
 
