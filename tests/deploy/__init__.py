@@ -1,0 +1,1 @@
+"""The files of deploy/, checked as far as no container engine is needed."""
