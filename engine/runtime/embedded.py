@@ -44,8 +44,9 @@ class EmbeddedRuntime:
         self._judge = Judge(store, parsers)
         self._clock = clock or Clock()
         self._clock.not_before(self._judge.core.now_ms)
-        self._worker = Worker(store, self._judge, self._clock, limits or Limits(), self._publish)
-        self._followers = Followers(follow, self._worker.metrics)
+        limits = limits or Limits()
+        self._worker = Worker(store, self._judge, self._clock, limits, self._publish)
+        self._followers = Followers(follow, self._worker.metrics, limits.catch_up_wait_s)
         self._recent = recent
         self._due: asyncio.Queue[PendingDelivery | None] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []

@@ -14,7 +14,6 @@ from schemas.events import LoggedEvent
 
 SUBSCRIBER_BATCHES = 256
 """Batches kept for a slow live page; beyond it the oldest is dropped (the page reads the database anyway)."""
-CATCH_UP_WAIT_S = 2.0
 RETRY_S = 0.5
 GATHER_S = 0.05
 """Events gather for so long before the read models take them: on SQLite both write under one lock, and every catch-up
@@ -28,8 +27,8 @@ Subscription = asyncio.Queue[Sequence[LoggedEvent]]
 class Followers:
     """Runs `follow` in a thread whenever events were committed, then hands them to the subscribers."""
 
-    def __init__(self, follow: Callable[[], object], metrics: RuntimeMetrics) -> None:
-        self._follow, self._metrics = follow, metrics
+    def __init__(self, follow: Callable[[], object], metrics: RuntimeMetrics, wait_s: float) -> None:
+        self._follow, self._metrics, self._wait_s = follow, metrics, wait_s
         self._committed: list[LoggedEvent] = []
         self._wake = asyncio.Event()
         self._wake.set()  # once at the start, for what an earlier process left behind
@@ -77,12 +76,12 @@ class Followers:
                 subscription.put_nowait(batch)
 
     async def caught_up(self) -> None:
-        """Wait until everything committed before the call has been followed, two seconds at most."""
+        """Wait until everything committed before the call has been followed, `wait_s` at most."""
         wanted = self._wanted
         if self._done < wanted:
             self._hurry.set()
         with suppress(TimeoutError):
-            async with asyncio.timeout(CATCH_UP_WAIT_S), self._behind:
+            async with asyncio.timeout(self._wait_s), self._behind:
                 await self._behind.wait_for(lambda: self._done >= wanted)
 
     async def subscribe(self) -> AsyncIterator[Sequence[LoggedEvent]]:

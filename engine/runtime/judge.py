@@ -9,7 +9,7 @@ import structlog
 from engine.chain import Position
 from engine.core import CORE_VERSION, Core, Decision
 from engine.store import Entry, Snapshot, Store
-from schemas.errors import TocsinError
+from schemas.errors import StoreUnavailable, TocsinError
 from schemas.events import LoggedEvent, RecordPoisoned
 from schemas.ports import Parser
 from schemas.records import Record
@@ -65,6 +65,16 @@ class Judge:
         self.core, self.position = self._restored(())
         self._uncommitted.clear()
         self._astray = False
+
+    def logged_from(self, seq: int) -> list[LoggedEvent]:
+        """The events of the log from `seq` to the position. Raises StoreUnavailable."""
+        found: list[LoggedEvent] = []
+        while (following := seq + len(found)) < self.position.next_seq:
+            more = self._store.log(partition=self._partition, after=following - 1)
+            if not more:
+                raise StoreUnavailable(f"event {following} of the log is missing")
+            found += more
+        return found
 
     def snapshot(self) -> Snapshot:
         """The state and position as they are now; save it only when all is committed."""

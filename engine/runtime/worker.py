@@ -41,6 +41,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_every: int = 20_000
     look_at_clock_s: float = 10.0
     """A machine's clock that is set forward, or a machine that slept, is noticed within so long."""
+    catch_up_wait_s: float = 5.0
+    """How long whoever has sent a command waits at most for the read models to show what it did."""
 
 
 _Judged = tuple[Waiting, Entry, Decision]
@@ -62,6 +64,8 @@ class Worker:
         self._refusals = 0
         """Commits that it refused since the last one that it took."""
         self._since_snapshot = 0
+        self._published_seq = judge.position.next_seq
+        """The seq of the next event to be published: all before it are durable and were handed on."""
         self.metrics = RuntimeMetrics()
 
     async def submit(self, record: r.Record) -> Outcome:
@@ -111,7 +115,7 @@ class Worker:
             except StoreUnavailable as refused:
                 self.metrics.refused.labels("store").inc(len(batch))
                 _refuse(batch, refused)
-                await self._recover(judged, refused)
+                await self._recover(len(judged), refused)
                 continue
             except ConcurrencyConflict as lost:
                 log.error("writer_lost", problem=str(lost))
@@ -139,21 +143,20 @@ class Worker:
         self.metrics.pending.set(len(self._inbox))
         return batch
 
-    async def _recover(self, judged: Sequence[_Judged], refused: StoreUnavailable) -> None:
+    async def _recover(self, records: int, refused: StoreUnavailable) -> None:
         """Nobody knows that anything of the batch was taken: go back to what the store has.
 
         Its callers were told so. Each refusal in a row makes the next attempt come later: a due timer would otherwise
         try again at once, and restore the whole state each time, for as long as a disk is full.
         """
-        log.error("commit_refused", problem=str(refused), records=len(judged))
+        log.error("commit_refused", problem=str(refused), records=records)
         self.refusal = str(refused)
         self._refusals += 1
         while True:
             try:
                 await asyncio.to_thread(self._judge.roll_back)
-                if judged and self._judge.position.next_offset > judged[0][1].offset:
-                    # It was committed, only the database's answer was lost: what it ordered must still be done.
-                    self._publish([logged for _, entry, _ in judged for logged in entry.events])
+                # What was committed while only the database's answer was lost: what it ordered must still be done.
+                self._hand_on(await asyncio.to_thread(self._judge.logged_from, self._published_seq))
                 if self._refusals > 1:
                     await asyncio.sleep(min(ROLL_BACK_WAIT_S * 2 ** min(self._refusals - 2, 10), REFUSED_WAIT_S))
                 return
@@ -161,6 +164,11 @@ class Worker:
                 log.warning("store_unavailable", problem=str(still))
                 _refuse(self._inbox.take_all(), still)
                 await asyncio.sleep(ROLL_BACK_WAIT_S)
+
+    def _hand_on(self, events: list[LoggedEvent]) -> None:
+        if events:
+            self._published_seq = events[-1].seq + 1
+            self._publish(events)
 
     def _answer(self, judged: Sequence[_Judged]) -> None:
         events: list[LoggedEvent] = []
@@ -174,8 +182,7 @@ class Worker:
                 waiting.answer.set_exception(decision.rejected)
             else:
                 waiting.answer.set_result(Outcome(0, entry.offset, entry.events, decision.dispositions))
-        if events:
-            self._publish(events)
+        self._hand_on(events)
 
     async def _keep_snapshot(self, records: int) -> None:
         self._since_snapshot += records

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from engine.runtime.embedded import EmbeddedRuntime
+from engine.runtime.recent import RecentLog
 from engine.store import Entry, Store
 from schemas.config import Rules
 from schemas.errors import StoreUnavailable
 from sources import PARSERS
+from tests.servers.process import PATIENCE_S
 from tests.servers.tocsin import webhook
 
 RULES = Rules.model_validate({"receivers": {"on-call": {"channels": ["mail"]}}, "routes": [{"receiver": "on-call"}]})
@@ -35,7 +37,7 @@ async def test_a_page_is_sent_although_the_answers_to_its_commits_were_lost(tmp_
     """The sender gets 503 and repeats; the page that the commit ordered goes out, once, without a restart."""
     store = DeafStore.open(f"sqlite:///{tmp_path / 'tocsin.db'}")
     assert isinstance(store, DeafStore)
-    runtime = EmbeddedRuntime(store, PARSERS)
+    runtime = EmbeddedRuntime(store, PARSERS, recent=RecentLog(store))
     await runtime.start()
     await runtime.configure(RULES.canonical(), actor="system")
     body = webhook({"alertname": "Lost", "severity": "critical"})
@@ -44,8 +46,12 @@ async def test_a_page_is_sent_although_the_answers_to_its_commits_were_lost(tmp_
         await runtime.receive("alertmanager", "alertmanager_webhook", body)
     again = await runtime.receive("alertmanager", "alertmanager_webhook", body)
     assert again.dispositions == {"repeated": 1}
+    store.deaf = True  # of a commit that caused no event
+    with pytest.raises(StoreUnavailable):
+        await runtime.receive("alertmanager", "alertmanager_webhook", body)
+    assert (await runtime.receive("alertmanager", "alertmanager_webhook", body)).dispositions == {"repeated": 1}
 
-    pending = await asyncio.wait_for(anext(aiter(runtime.pending_deliveries())), 5)
+    pending = await asyncio.wait_for(anext(aiter(runtime.pending_deliveries())), PATIENCE_S)
     store.deaf = True
     with pytest.raises(StoreUnavailable):
         await runtime.attempting(pending.delivery, pending.attempt)
