@@ -13,6 +13,7 @@ from schemas.commands import Acknowledge, Command, Resolve
 from schemas.events import IncidentOpened
 from schemas.ports import Outcome
 from tests.integration.web_site import Installation, add_account, running
+from tests.servers.process import eventually
 from tests.servers.tocsin import SOURCES, Tocsin
 
 DAYS = 13
@@ -41,10 +42,11 @@ def sections(smtp_port: int) -> dict[str, Any]:
 
 
 async def fire(tocsin: Tocsin, labels: dict[str, str], summary: str) -> None:
-    """Let a Prometheus post one firing alert."""
+    """Let a Prometheus post one firing alert, and wait until pages show it."""
     body = json.dumps([{"labels": labels, "annotations": {"summary": summary}}])
     answer = await tocsin.send("prometheus", body.encode())
     assert answer.status_code == 200, answer.text
+    await tocsin.caught_up()
 
 
 async def do_harm(tocsin: Tocsin) -> None:
@@ -53,6 +55,13 @@ async def do_harm(tocsin: Tocsin) -> None:
     bad = json.dumps([{"labels": {"alertname": 5}}, {"labels": {"a": "b"}, "startsAt": HOSTILE_TEXT}])
     answer = await tocsin.send("prometheus", bad.encode())
     assert answer.status_code == 400, answer.text
+
+    async def mailed() -> bool:
+        deliveries = (await tocsin.api("/deliveries?limit=200"))["deliveries"]
+        return any((one["channel"], one["state"]) == ("mail", "succeeded") for one in deliveries)
+
+    await tocsin.caught_up()
+    await eventually(mailed, "a message to arrive, so that a channel is known to be well")
 
 
 def set_up_link(tocsin: Tocsin) -> str:

@@ -18,6 +18,9 @@ CHROMIUM_ARGUMENTS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--no-first-run", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]  # fmt: skip
+PATIENCE_MS = 120_000
+"""How long a page may take to show what is expected of it: the machine may be busy with other things."""
+expect.set_options(timeout=PATIENCE_MS)
 LANGUAGE_COOKIE = "tocsin_lang"
 _ON_VIOLATION = """document.addEventListener('securitypolicyviolation', event =>
     console.error('CSP', event.violatedDirective, event.blockedURI))"""
@@ -64,7 +67,7 @@ class Visits:
 
     async def _page(self, device: str, **options: Any) -> Page:
         context = await self._browser.new_context(**DEVICES[device], **options)
-        context.set_default_timeout(5000)
+        context.set_default_timeout(PATIENCE_MS)
         self._contexts.append(context)
         if options.get("java_script_enabled", True):
             await context.add_init_script(_ON_VIOLATION)

@@ -111,7 +111,7 @@ def test_syslog_gets_the_same_line(store: Store) -> None:
     """The anchor reaches a syslog server as one message; one that is not there is an error."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
-        server.settimeout(5)
+        server.settimeout(60)
         place_anchor(store, NOON, file=None, syslog=f"127.0.0.1:{server.getsockname()[1]}")
         message = server.recv(2000)
     assert b"tocsin: anchor {" in message

@@ -38,6 +38,11 @@ class Rig(NamedTuple):
     faults: dict[Fault, tuple[str, Outcome]]
 
 
+PATIENCE_S = 60
+"""The time-out of channels whose peer answers, however slowly the machine lets it."""
+HANG_S = 2
+"""That of channels whose peer takes a message and never answers; within it the peer must have taken it."""
+
 DINGTALK_FAULTS: dict[Fault, tuple[str, Outcome]] = {
     "accepted": ("ok", "ok"), "error_in_200": ("refuse", "failed"), "throttled": ("throttle", "retry"),
     "429": ("429", "retry"), "5xx": ("500", "retry"), "permanent": ("404", "failed"), "hang": ("hang", "unknown"),
@@ -63,19 +68,23 @@ NO_SUCH_FAULT = {
 
 
 @contextlib.asynccontextmanager
-async def email() -> AsyncIterator[Rig]:
+async def email(timeout_s: int = PATIENCE_S) -> AsyncIterator[Rig]:
     async with SmtpPeer() as peer:
         channel = EmailChannel(
-            host="127.0.0.1", port=peer.port, sender="tocsin@ops.test", to=("li@ops.test",), timeout_s=1
+            host="127.0.0.1", port=peer.port, sender="tocsin@ops.test", to=("li@ops.test",), timeout_s=timeout_s
         )
         yield Rig(build("mail", channel), peer, SMTP_FAULTS)
 
 
 @contextlib.asynccontextmanager
-async def dingtalk() -> AsyncIterator[Rig]:
+async def dingtalk(timeout_s: int = PATIENCE_S) -> AsyncIterator[Rig]:
     async with DingTalkPeer(token=TOKEN, secret=SECRET) as peer:
         channel = DingTalkChannel(
-            token=SecretStr(TOKEN), secret=SecretStr(SECRET), base_url=peer.url, at_mobiles=(MOBILE,), timeout_s=1
+            token=SecretStr(TOKEN),
+            secret=SecretStr(SECRET),
+            base_url=peer.url,
+            at_mobiles=(MOBILE,),
+            timeout_s=timeout_s,
         )
         robot = DingTalkNotifier("robot", channel)
         yield Rig(robot, peer, DINGTALK_FAULTS)
@@ -83,10 +92,10 @@ async def dingtalk() -> AsyncIterator[Rig]:
 
 
 @contextlib.asynccontextmanager
-async def webhook() -> AsyncIterator[Rig]:
+async def webhook(timeout_s: int = PATIENCE_S) -> AsyncIterator[Rig]:
     async with HttpPeer() as peer:
         channel = WebhookChannel(
-            url=SecretStr(f"{peer.url}/hook/{TOKEN}?key={MOBILE}"), token=SecretStr(SECRET), timeout_s=1
+            url=SecretStr(f"{peer.url}/hook/{TOKEN}?key={MOBILE}"), token=SecretStr(SECRET), timeout_s=timeout_s
         )
         hook = WebhookNotifier("hook", channel)
         yield Rig(hook, peer, HTTP_FAULTS)
@@ -94,20 +103,20 @@ async def webhook() -> AsyncIterator[Rig]:
 
 
 @contextlib.asynccontextmanager
-async def dingtalk_plugin() -> AsyncIterator[Rig]:
+async def dingtalk_plugin(timeout_s: int = PATIENCE_S) -> AsyncIterator[Rig]:
     async with DingTalkPeer(token=TOKEN, secret=SECRET) as peer:
         url = f"tocsindingtalk://{SECRET.replace('+', '%2B').replace('/', '%2F')}@{TOKEN}/{MOBILE}?base={peer.url}"
-        yield Rig(build("plugin", AppriseChannel(url=SecretStr(url), timeout_s=1)), peer, DINGTALK_FAULTS)
+        yield Rig(build("plugin", AppriseChannel(url=SecretStr(url), timeout_s=timeout_s)), peer, DINGTALK_FAULTS)
 
 
 @contextlib.asynccontextmanager
-async def apprise_json() -> AsyncIterator[Rig]:
+async def apprise_json(timeout_s: int = PATIENCE_S) -> AsyncIterator[Rig]:
     async with HttpPeer() as peer:
         url = SecretStr(f"json://127.0.0.1:{peer.port}/hook")
-        yield Rig(build("hook", AppriseChannel(url=url, timeout_s=1)), peer, HTTP_FAULTS)
+        yield Rig(build("hook", AppriseChannel(url=url, timeout_s=timeout_s)), peer, HTTP_FAULTS)
 
 
-RIGS: dict[str, Callable[[], contextlib.AbstractAsyncContextManager[Rig]]] = {
+RIGS: dict[str, Callable[..., contextlib.AbstractAsyncContextManager[Rig]]] = {
     "email": email, "dingtalk": dingtalk, "dingtalk plugin": dingtalk_plugin, "webhook": webhook,
     "apprise json": apprise_json,
 }  # fmt: skip
@@ -153,7 +162,7 @@ async def outcome(attempt: Awaitable[Receipt]) -> tuple[Outcome, Receipt | Deliv
 @pytest.mark.parametrize(("name", "fault"), PAIRS)
 async def test_every_fault_has_its_outcome(name: str, fault: Fault, table: dict[tuple[str, str], str]) -> None:
     """Each channel calls each fault by its right name, and names no secret while doing so."""
-    async with RIGS[name]() as rig:
+    async with RIGS[name](HANG_S if fault == "hang" else PATIENCE_S) as rig:
         rig.peer.mode, expected = rig.faults[fault]
         became, evidence = await outcome(rig.notifier.deliver(rig.notifier.render(notice()), delivery="INC-7.1"))
     table[name, fault] = became
@@ -247,7 +256,7 @@ async def test_email_recipients_refused(refused: dict[str, str], expected: Outco
         peer.refused = refused
         to = ("a@ops.test", "b@ops.test")
         notifier = build(
-            "mail", EmailChannel(host="127.0.0.1", port=peer.port, sender="t@ops.test", to=to, timeout_s=2)
+            "mail", EmailChannel(host="127.0.0.1", port=peer.port, sender="t@ops.test", to=to, timeout_s=PATIENCE_S)
         )
         became, evidence = await outcome(notifier.deliver(notifier.render(notice()), delivery="INC-7.1"))
     assert became == expected, evidence
@@ -272,7 +281,7 @@ async def test_dingtalk_with_a_wrong_credential_is_refused_for_good(changes: dic
     """A wrong secret or token is the vendor's error in an HTTP 200, final, and never repeated in the reason."""
     async with DingTalkPeer(token=TOKEN, secret=SECRET) as peer:
         right = {"token": SecretStr(TOKEN), "secret": SecretStr(SECRET)}
-        notifier = build("robot", DingTalkChannel(**(right | changes), base_url=peer.url, timeout_s=2))
+        notifier = build("robot", DingTalkChannel(**(right | changes), base_url=peer.url, timeout_s=PATIENCE_S))
         became, evidence = await outcome(notifier.deliver(notifier.render(notice()), delivery="INC-7.1"))
     assert became == "failed", evidence
     assert peer.messages == []
@@ -325,7 +334,7 @@ async def test_apprise_object_serves_until_it_may_be_in_use(
         made += 1
         return make(self)
 
-    async with apprise_json() as rig:
+    async with apprise_json(HANG_S if mode == "hang" else PATIENCE_S) as rig:
         monkeypatch.setattr(AppriseNotifier, "_service", counted)
         for rig.peer.mode in (mode, "ok"):
             became, _ = await outcome(rig.notifier.deliver(rig.notifier.render(notice()), delivery="INC-7.1"))
@@ -337,7 +346,7 @@ async def test_email_signs_in(password: str, expected: Outcome) -> None:
     """The server's verdict on the password decides, and the password is not in the reason."""
     async with SmtpPeer(credentials=("tocsin", "right-password")) as peer:
         channel = EmailChannel(
-            host="127.0.0.1", port=peer.port, sender="t@ops.test", to=("a@ops.test",), timeout_s=2,
+            host="127.0.0.1", port=peer.port, sender="t@ops.test", to=("a@ops.test",), timeout_s=PATIENCE_S,
             username="tocsin", password=SecretStr(password),
         )  # fmt: skip
         notifier = build("mail", channel)
@@ -350,7 +359,7 @@ async def test_email_signs_in(password: str, expected: Outcome) -> None:
 async def test_dingtalk_peer_enforces_keyword_and_rate() -> None:
     """The peer is no rubber stamp: without the keyword, and beyond the rate, it refuses."""
     async with DingTalkPeer(token=TOKEN, keyword="INC-7", per_minute=2) as peer:
-        notifier = build("robot", DingTalkChannel(token=SecretStr(TOKEN), base_url=peer.url, timeout_s=2))
+        notifier = build("robot", DingTalkChannel(token=SecretStr(TOKEN), base_url=peer.url, timeout_s=PATIENCE_S))
         became = []
         for told in (notice(incident="X", url=""), notice(), notice(), notice()):
             word, _ = await outcome(notifier.deliver(notifier.render(told), delivery="INC-7.1"))

@@ -11,12 +11,15 @@ from typing import Any
 import httpx2
 import msgspec
 
+from tests.servers.process import PATIENCE_S, eventually
 from tests.servers.tocsin import SOURCES, Tocsin
 
 SENDERS = 6
 PAUSE_S = 0.01
 """Longest pause of a sender between two requests; it leaves the machine to Tocsin."""
 RETRY_S = 0.05
+ENOUGH = 20
+"""Answered requests that show that Tocsin is at work."""
 STARTS = "2026-01-05T04:00:00Z"
 ZERO = "0001-01-01T00:00:00Z"
 
@@ -65,10 +68,32 @@ class Load:
         """Let the senders begin."""
         self._senders = [asyncio.create_task(self._send_all()) for _ in range(SENDERS)]
 
+    @property
+    def answered(self) -> int:
+        """Requests that were answered so far."""
+        return sum(sent.answered for sent in self.sent)
+
+    async def going(self, before: int | None = None) -> int:
+        """Wait until the senders get their answers: ENOUGH of them more than `before`, or than now; how many by then.
+
+        Fails at once when the senders or Tocsin have ended.
+        """
+        before = self.answered if before is None else before
+
+        def look() -> bool:
+            for sender in self._senders:
+                if sender.done():
+                    sender.result()
+            assert self.tocsin.process.exit_code is None, self.tocsin.process.tail()
+            return self.answered > before + ENOUGH
+
+        await eventually(look, f"{ENOUGH} requests more than {before} to be answered")
+        return self.answered
+
     async def stop(self) -> None:
         """Begin nothing new, and wait until everything that was begun is answered."""
         self._stopping = True
-        await asyncio.wait_for(asyncio.gather(*self._senders), 60)
+        await asyncio.wait_for(asyncio.gather(*self._senders), PATIENCE_S)
 
     async def _send_all(self) -> None:
         limits = httpx2.Limits(max_connections=1, max_keepalive_connections=1)

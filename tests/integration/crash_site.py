@@ -60,7 +60,7 @@ async def settle(tocsin: Tocsin) -> None:
         ended = sum(isinstance(one.event.data, books.ENDS) for one in log)
         return asked == ended and received == rolled_up and not _running(log)
 
-    await eventually(lambda: asyncio.to_thread(look), "deliveries and ledger to settle", timeout_s=60, every_s=1)
+    await eventually(lambda: asyncio.to_thread(look), "deliveries and ledger to settle", every_s=1)
 
 
 def _running(log: Sequence[e.LoggedEvent]) -> set[str]:

@@ -47,6 +47,19 @@ def channels(robot: DingTalkPeer, mail: SmtpPeer) -> dict[str, Any]:
     }  # fmt: skip
 
 
+async def succeeded(tocsin: Tocsin, count: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Deliveries and channels, once so many deliveries are recorded as done: the message itself arrives before that."""
+
+    async def look() -> dict[str, Any] | None:
+        answer: dict[str, Any] = await tocsin.api("/deliveries")
+        done = sum(one["state"] == "succeeded" for one in answer["deliveries"])
+        return answer if done >= count else None
+
+    found = await eventually(look, f"{count} deliveries to be recorded")
+    assert found is not None
+    return found["deliveries"], found["channels"]
+
+
 async def assert_books_balance(tocsin: Tocsin) -> None:
     """The alerts in the journalled bodies, counted here, are the ledger's; and the journal gives the log again."""
     with tocsin.store() as store:
@@ -86,7 +99,7 @@ async def test_a_fault_reaches_people_once_and_its_end_too(tmp_path: Path) -> No
                 told = eventually(lambda: len(robot.messages) == len(mail.messages) == 2, "the all-clear")
                 await told
             await assert_books_balance(tocsin)
-            deliveries = (await tocsin.api("/deliveries"))["deliveries"]
+            deliveries, _ = await succeeded(tocsin, 4)
     assert sorted((one["kind"], one["channel"], one["state"]) for one in deliveries) == [
         ("opened", "mail", "succeeded"),
         ("opened", "robot", "succeeded"),
@@ -120,9 +133,9 @@ async def test_when_the_robot_refuses_the_mailbox_is_told(tmp_path: Path) -> Non
                 await tocsin.incident(state="resolved")
                 await eventually(lambda: len(mail.messages) == 2, "the all-clear by e-mail")
             await assert_books_balance(tocsin)
-            answer = await tocsin.api("/deliveries")
-    assert [(one["channel"], one["state"]) for one in answer["deliveries"]] == [("mail", "succeeded")] * 2
-    health = {channel["channel"]: channel for channel in answer["channels"]}
+            deliveries, channels_ = await succeeded(tocsin, 2)
+    assert [(one["channel"], one["state"]) for one in deliveries] == [("mail", "succeeded")] * 2
+    health = {channel["channel"]: channel for channel in channels_}
     assert health["robot"]["failed"] == len(robot.bodies) == 2
     assert "310000" in health["robot"]["last_failure_reason"] or "签名" in health["robot"]["last_failure_reason"]
     assert health["mail"]["succeeded"] == 2

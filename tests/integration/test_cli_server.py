@@ -15,6 +15,8 @@ from typer.testing import CliRunner, Result
 
 from engine.cli import app
 from schemas.alerts import fingerprint
+from tests.servers.process import PATIENCE_S
+from tests.servers.tocsin import wait_for_read_models
 
 PASSWORD = "A-long 0ne!x"
 LABELS = {"alertname": "HighErrorRatio", "service": "order-service", "severity": "critical"}
@@ -45,7 +47,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str
         yield config, found.group(0)
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=PATIENCE_S) == 0
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,8 @@ def tocsin(server: tuple[Path, str], token: str) -> Tocsin:
     environment = {"TOCSIN_CONFIG": str(config), "TOCSIN_URL": url, "TOCSIN_TOKEN": token}
 
     def run(*arguments: str, stdin: str | None = None, **changed: str) -> Result:
+        if arguments[:1] == ("incidents",):
+            wait_for_read_models(f"sqlite:///{config.parent}/tocsin.db")
         return CliRunner().invoke(app, list(arguments), input=stdin, env=environment | changed)
 
     return run

@@ -165,10 +165,10 @@ def test_messages_are_kept_as_files(tmp_path: Path) -> None:
     mail["From"], mail["To"], mail["Subject"] = "a@demo.invalid", "b@demo.invalid", "警钟"
     mail.set_content("first line\n.a line that begins with a dot\n")
     with peers(outbox) as (mail_port, robot_port):
-        with smtplib.SMTP("127.0.0.1", mail_port, timeout=5) as client:
+        with smtplib.SMTP("127.0.0.1", mail_port, timeout=60) as client:
             client.send_message(mail)
         request = urllib.request.Request(f"http://127.0.0.1:{robot_port}/robot/send", data=b'{"msgtype":"text"}')
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             assert json.load(answer)["errcode"] == 0
     assert (outbox.count("eml"), outbox.count("json")) == (1, 1)
     assert b"\n.a line that begins with a dot" in (tmp_path / "0001.eml").read_bytes()

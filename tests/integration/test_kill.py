@@ -24,15 +24,17 @@ KILLS = int(os.environ.get("TOCSIN_KILLS", "12"))
 SEED = int(os.environ.get("TOCSIN_SEED", "20260105"))
 
 
-async def kill_again_and_again(tocsin: Tocsin, dice: random.Random, kills: int) -> None:
+async def kill_again_and_again(load: Load, dice: random.Random, kills: int) -> None:
     """So many kills at random moments, one in five of them while it is starting, each followed by a restart at once."""
+    tocsin = load.tocsin
     for number in range(kills):
         if number % 5 == 4:
             tocsin.process.start()
             await asyncio.sleep(dice.uniform(0.3, 2.0))
         else:
             await tocsin.start()
-            await asyncio.sleep(dice.uniform(0.1, 1.2))
+            await load.going()
+            await asyncio.sleep(dice.uniform(0, 1.0))
         tocsin.kill()
     await tocsin.start()
 
@@ -45,7 +47,7 @@ async def crash_run(folder: Path, kills: int, database: str | None = None) -> tu
         try:
             load = Load(tocsin, dice, await tocsin.token())
             load.start()
-            await kill_again_and_again(tocsin, dice, kills)
+            await kill_again_and_again(load, dice, kills)
             await load.stop()
             await settle(tocsin)
             found = await check_everything(tocsin, load, mail)
@@ -57,7 +59,7 @@ async def crash_run(folder: Path, kills: int, database: str | None = None) -> tu
 async def test_a_killed_tocsin_loses_nothing_it_answered(tmp_path: Path) -> None:
     """SQLite: every answered alert and command is there, once; books, replay, read models and pages agree."""
     found, ready_s = await crash_run(tmp_path, KILLS)
-    assert found.answered_requests > 20 * KILLS
+    assert found.answered_requests > 16 * KILLS
     assert found.unanswered_attempts > 0, "no kill met a request: the test has shown nothing"
     assert found.deliveries.get("succeeded", 0) > 0
     write_report("SQLite", KILLS, SEED, found, ready_s)
@@ -67,7 +69,7 @@ async def test_the_same_on_postgresql(tmp_path: Path, postgres: Postgres) -> Non
     """PostgreSQL: the same holds, whatever the server still had under way for the killed process."""
     kills = max(3, KILLS // 3)
     found, ready_s = await crash_run(tmp_path, kills, postgres.new_database())
-    assert found.answered_requests > 20 * kills
+    assert found.answered_requests > 16 * kills
     assert found.unanswered_attempts > 0, "no kill met a request: the test has shown nothing"
     write_report("PostgreSQL", kills, SEED, found, ready_s)
 
@@ -79,7 +81,9 @@ async def test_told_to_stop_in_a_burst_it_answers_what_it_took(tmp_path: Path) -
         load = Load(tocsin, random.Random(SEED), await tocsin.token())
         async with tocsin:
             load.start()
-            await asyncio.sleep(2)
+            await load.going()
+            await load.going()
+            await load.going()
             assert await tocsin.terminate() == 0, tocsin.process.tail()
             with tocsin.store() as store:
                 snapshot = store.snapshot(core_version=CORE_VERSION)

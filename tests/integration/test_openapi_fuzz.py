@@ -41,7 +41,7 @@ MODES = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
 NEVER_WRONG = {"GET /api/v1/incidents/{incident}", "GET /api/v1/ledger"}
 """Calls that take nothing, or any text at all: there is no request that their document forbids."""
 FIRST_INCIDENT = "INC-1"
-PATIENCE_S = 10
+PATIENCE_S = 60
 """An answer, or the end of the connection, comes sooner than that even on a busy machine."""
 RECORDED = [path.read_bytes() for path in sorted((Path(__file__).parents[1] / "payloads").glob("*/*.json"))]
 

@@ -18,7 +18,7 @@ SERVER = 'job="tocsin",instance="t:1"'
 
 def _promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [require("promtool"), *map(str, arguments)], capture_output=True, text=True, check=False, timeout=60
+        [require("promtool"), *map(str, arguments)], capture_output=True, text=True, check=False, timeout=240
     )
 
 

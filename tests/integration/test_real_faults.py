@@ -26,7 +26,7 @@ from tests.integration.test_store_outage import assert_says_so, send
 from tests.servers import require
 from tests.servers.cutting_proxy import CuttingProxy, Moment
 from tests.servers.postgres import Postgres
-from tests.servers.process import eventually
+from tests.servers.process import PATIENCE_S, eventually
 from tests.servers.sqlite_pages import fold_in, leaves, overwrite, page_size, spoil
 from tests.servers.tocsin import Ran, Tocsin, webhook
 
@@ -46,7 +46,7 @@ def one_line(ended: Ran) -> str:
 
 async def readiness(tocsin: Tocsin) -> int:
     """The status of `/-/ready`."""
-    async with httpx2.AsyncClient(base_url=tocsin.url, timeout=20) as client:
+    async with httpx2.AsyncClient(base_url=tocsin.url, timeout=PATIENCE_S) as client:
         return (await client.get("/-/ready")).status_code
 
 
@@ -74,18 +74,13 @@ async def test_connections_are_cut_within_transactions_and_commits(tmp_path: Pat
             pid = tocsin.process.pid
             load.start()
             for moment in CUTS:
-                await asyncio.sleep(0.7)
-                answered = sum(sent.answered for sent in load.sent)
+                answered = await load.going()
                 proxy.cut_in(moment)
                 await eventually(lambda: proxy.is_down, f"the connection to be cut in its {moment}")
                 await assert_says_so(tocsin)
                 assert await readiness(tocsin) == 503
                 proxy.heal()
-
-                def goes_on(before: int = answered) -> bool:
-                    return sum(sent.answered for sent in load.sent) > before + 20
-
-                await eventually(goes_on, "Tocsin to go on by itself")
+                await load.going(answered)
                 assert await readiness(tocsin) == 200
             await load.stop()
             await settle(tocsin)
@@ -192,7 +187,7 @@ async def test_a_disk_that_fails_under_a_running_tocsin(failing_disk: Path, tmp_
 async def answers_of(tocsin: Tocsin, path: str) -> str | None:
     """What the API answers there; None for 503. Any other refusal, and an empty list of incidents, fails."""
     headers = {"Authorization": f"Bearer {await tocsin.token()}"}
-    async with httpx2.AsyncClient(base_url=tocsin.url, headers=headers, timeout=20) as client:
+    async with httpx2.AsyncClient(base_url=tocsin.url, headers=headers, timeout=PATIENCE_S) as client:
         answer = await client.get(f"/api/v1{path}")
     if answer.status_code == 503:
         assert int(answer.headers["retry-after"]) >= 1
@@ -291,7 +286,7 @@ async def test_pages_damaged_under_a_running_tocsin_give_503_and_no_wrong_answer
     async with tocsin:
         await tocsin.token()
         assert (await send(tocsin, "Before")).status_code == 200
-        await asyncio.sleep(0.5)  # the read models show it
+        await tocsin.caught_up()
         before = {path: await answers_of(tocsin, path) for path in paths}
         assert None not in before.values()
         fold_in(file)

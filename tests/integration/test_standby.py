@@ -14,9 +14,6 @@ from tests.servers.postgres import Postgres
 from tests.servers.process import eventually
 from tests.servers.tocsin import Tocsin, webhook
 
-LIMIT_S = 30.0
-"""Far beyond what it takes: the test is about taking over, its time is printed for docs/reliability.md."""
-
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 async def test_the_standby_takes_over_after_kill_9(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
@@ -34,7 +31,7 @@ async def test_the_standby_takes_over_after_kill_9(kind: str, tmp_path: Path, re
                 await second.send("alertmanager", webhook({"alertname": "B"}))
             began_s = time.monotonic()
             first.kill()
-            await second.process.answers(lambda: _takes(second), LIMIT_S)
+            await second.process.answers(lambda: _takes(second))
             print(f"\n{kind}: standby took over and accepted an alert {time.monotonic() - began_s:.2f} s after kill -9")
             assert "event=standby_takes_over" in second.process.tail()
             with second.store() as store:

@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from tests.integration.crash_load import Load
 from tests.integration.crash_site import SlowSmtp, check_everything, installation, settle
 from tests.servers import free_port
 from tests.servers.postgres import Postgres
-from tests.servers.process import eventually
+from tests.servers.process import PATIENCE_S, eventually
 from tests.servers.tocsin import Tocsin, webhook
 
 DISK_MB = 16
@@ -61,11 +60,10 @@ async def send(tocsin: Tocsin, name: str) -> httpx2.Response:
 
 
 async def assert_says_so(tocsin: Tocsin) -> None:
-    """Senders and users get 503 with Retry-After, soon and without internals; the process itself is well."""
-    began_s = time.monotonic()
+    """Senders and users get 503 with Retry-After, without internals; the process itself is well."""
     refused = [await send(tocsin, "During")]
     headers = {"Authorization": f"Bearer {await tocsin.token()}"}
-    async with httpx2.AsyncClient(base_url=tocsin.url, headers=headers, timeout=20) as client:
+    async with httpx2.AsyncClient(base_url=tocsin.url, headers=headers, timeout=PATIENCE_S) as client:
         command = {"type": "report_incident", "title": "seen by a person"}
         refused.append(await client.post("/api/v1/commands", json=command))
         healthy, metrics = await client.get("/-/healthy"), await client.get("/metrics")
@@ -75,7 +73,6 @@ async def assert_says_so(tocsin: Tocsin) -> None:
         assert "Traceback" not in answer.text
         assert "postgresql" not in answer.text
     assert (healthy.status_code, metrics.status_code) == (200, 200)
-    assert time.monotonic() - began_s < 15
     assert tocsin.process.exit_code is None, tocsin.process.tail()
 
 
@@ -88,18 +85,12 @@ async def test_postgresql_goes_away_and_comes_back_under_load(tmp_path: Path, ow
             pid = tocsin.process.pid
             load.start()
             for how in (signal.SIGINT, signal.SIGQUIT):
-                await asyncio.sleep(1)
-                answered = sum(sent.answered for sent in load.sent)
-                assert answered > 0
+                answered = await load.going()
                 os.kill(own_postgres.pid, how)
                 await asyncio.to_thread(own_postgres.stop)
                 await assert_says_so(tocsin)
                 await asyncio.to_thread(own_postgres.start)
-
-                def goes_on(before: int = answered) -> bool:
-                    return sum(sent.answered for sent in load.sent) > before + 20
-
-                await eventually(goes_on, "Tocsin to go on by itself")
+                await load.going(answered)
             await load.stop()
             await settle(tocsin)
             assert (tocsin.process.pid, tocsin.process.exit_code) == (pid, None)

@@ -14,6 +14,7 @@ import uvicorn
 
 from schemas.errors import Overloaded
 from tests.integration.web_site import Installation, add_account, csrf_in, running
+from tests.servers.process import PATIENCE_S
 from web.accounts import Role
 from web.live import PENDING_MAX, Live
 
@@ -173,7 +174,7 @@ async def served(site: Installation) -> AsyncIterator[str]:
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     site.app.state.site.live.close()
     server.should_exit = True
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, PATIENCE_S)
 
 
 async def test_open_pages_hear_of_changes_and_end_at_shutdown(site: Installation) -> None:
@@ -184,8 +185,9 @@ async def test_open_pages_hear_of_changes_and_end_at_shutdown(site: Installation
 
     async def listen(address: str, path: str, ready: asyncio.Event) -> None:
         async with (
-            httpx2.AsyncClient(cookies=cookies, timeout=10) as client, client.stream("GET", address + path) as stream,
-        ):  # fmt: skip
+            httpx2.AsyncClient(cookies=cookies, timeout=PATIENCE_S) as client,
+            client.stream("GET", address + path) as stream,
+        ):
             assert stream.headers["content-type"].startswith("text/event-stream")
             async for line in stream.aiter_lines():
                 heard[path].append(line)
@@ -196,15 +198,15 @@ async def test_open_pages_hear_of_changes_and_end_at_shutdown(site: Installation
         listening = [asyncio.create_task(listen(address, path, ready[path])) for path in heard]
         await asyncio.gather(*(event.wait() for event in ready.values()))
         await site.fire({"alertname": "Other", "service": "other", "severity": "info"})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while "data: INC-2" not in heard["/events"]:
                 await asyncio.sleep(0.02)
         async with program(site) as api:
             await api.post("/api/v1/commands", json={"type": "acknowledge", "incident": "INC-1"})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while "data: INC-1" not in heard["/events?incident=INC-1"]:
                 await asyncio.sleep(0.02)
-    await asyncio.wait_for(asyncio.gather(*listening), 5)
+    await asyncio.wait_for(asyncio.gather(*listening), PATIENCE_S)
     assert "event: incident" in heard["/events?incident=INC-1"]
     assert not any("INC-2" in line for line in heard["/events?incident=INC-1"])
     await browser.aclose()

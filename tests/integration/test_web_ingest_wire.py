@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.process import PATIENCE_S
 from tests.servers.tocsin import Tocsin
 
 ALERT = b'[{"labels":{"alertname":"Down","n":"%d"}}]'
@@ -27,13 +28,13 @@ class Wire:
 
     async def answer(self) -> tuple[int, bytes]:
         """The next answer: status and body."""
-        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)
+        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
         length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
         return int(head.split(b" ")[1]), await self.reader.readexactly(int(length.split(b":")[1]))
 
     async def closed(self) -> bool:
         """Whether Tocsin hangs up."""
-        return await asyncio.wait_for(self.reader.read(1), 10) == b""
+        return await asyncio.wait_for(self.reader.read(1), PATIENCE_S) == b""
 
 
 async def wire(tocsin: Tocsin) -> Wire:

@@ -15,10 +15,12 @@ from fastapi import FastAPI
 
 from engine.runtime.clock import Clock
 from engine.runtime.embedded import EmbeddedRuntime
+from engine.runtime.worker import Limits
 from engine.store import Store
 from projections import ALL, Projector, create_tables
 from schemas.config import Settings
 from sources import PARSERS
+from tests.servers.process import PATIENCE_S
 from web.accounts import Accounts, Role
 from web.app import create_app
 
@@ -130,7 +132,8 @@ async def running(folder: Path, **sections: Any) -> AsyncIterator[Installation]:
         store.writing, lambda partition, after, limit: store.log(partition=partition, after=after, limit=limit), models
     )
     clock = MovableClock()
-    runtime = EmbeddedRuntime(store, PARSERS, follow=projector.catch_up, clock=clock)
+    limits = Limits(catch_up_wait_s=PATIENCE_S)  # on a busy machine, too, a page shows what was just sent
+    runtime = EmbeddedRuntime(store, PARSERS, follow=projector.catch_up, clock=clock, limits=limits)
     await runtime.start()
     await runtime.configure(settings.rules.canonical(), actor="system")
     accounts = Accounts(store.engine, now_ms=clock.now_ms, writing=lambda: store.writing(durable=True))

@@ -18,7 +18,7 @@ import pytest
 
 from tests.servers import free_port, require
 
-START_S = 30
+START_S = 120
 
 
 class Postgres:
@@ -68,7 +68,7 @@ class Postgres:
         deadline = time.monotonic() + START_S
         while True:
             try:
-                psycopg.connect(self.url, connect_timeout=2).close()
+                psycopg.connect(self.url, connect_timeout=20).close()
                 return
             except psycopg.OperationalError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
@@ -80,10 +80,10 @@ class Postgres:
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)  # "fast": roll back and disconnect
             try:
-                self._process.wait(10)
+                self._process.wait(60)
             except subprocess.TimeoutExpired:
                 self._process.send_signal(signal.SIGQUIT)  # "immediate"
-                self._process.wait(10)
+                self._process.wait(60)
             self._process = None
 
     def new_database(self) -> str:

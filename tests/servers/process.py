@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
-STOP_S = 15.0
+PATIENCE_S = 120.0
+"""How long tests wait for what must come, and for answers: long enough for a machine that is busy with other things.
+It costs nothing when all is well; nothing is measured by it."""
+STOP_S = 60.0
+"""How long a server may take to end politely before it is killed, where nobody asks how it has ended."""
 LOG_SHOWN = 4000
 """Characters of a server's output that a failure shows."""
 
@@ -43,7 +47,7 @@ class Process:
         """End it at once, without a chance to say goodbye (SIGKILL)."""
         assert self._running is not None
         self._running.send_signal(signal.SIGKILL)
-        self._running.wait(STOP_S)
+        self._running.wait(PATIENCE_S)
 
     def terminate(self) -> None:
         """Ask it to end (SIGTERM)."""
@@ -51,13 +55,13 @@ class Process:
         self._running.send_signal(signal.SIGTERM)
 
     async def ended(self) -> int:
-        """Its exit code, once it has ended; fails when it does not end within STOP_S."""
-        await eventually(lambda: self.exit_code is not None, f"the end of {self.name}", timeout_s=STOP_S)
+        """Its exit code, once it has ended; fails when it does not end within PATIENCE_S."""
+        await eventually(lambda: self.exit_code is not None, f"the end of {self.name}", every_s=0.03)
         code = self.exit_code
         assert code is not None
         return code
 
-    async def answers(self, check: Callable[[], Awaitable[bool]], timeout_s: float = 60) -> None:
+    async def answers(self, check: Callable[[], Awaitable[bool]], timeout_s: float = PATIENCE_S) -> None:
         """Wait until `check` holds; fails at once, with the log, when the process ends before."""
 
         async def running() -> bool:
@@ -82,7 +86,7 @@ class Process:
 
 
 async def eventually(
-    look: Callable[[], T | Awaitable[T]], what: str, *, timeout_s: float = 30, every_s: float = 0.1
+    look: Callable[[], T | Awaitable[T]], what: str, *, timeout_s: float = PATIENCE_S, every_s: float = 0.1
 ) -> T:
     """The first result of `look` that counts as true; fails after `timeout_s`, saying `what` was waited for."""
     until = time.monotonic() + timeout_s

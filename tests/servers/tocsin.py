@@ -6,17 +6,19 @@ import asyncio
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import httpx2
 import msgspec
 import yaml
+from sqlalchemy import func, select
 
 from engine.store import Store
+from projections.projection import checkpoints
 from tests.servers import free_port
-from tests.servers.process import Process, eventually
+from tests.servers.process import PATIENCE_S, Process, eventually
 
 PASSWORD = "Correct-horse-9"
 SOURCES = {
@@ -102,7 +104,7 @@ class Tocsin:
             *COMMAND, *arguments, "--config", str(self.config),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        out, err = await asyncio.wait_for(command.communicate(stdin.encode()), 120)
+        out, err = await asyncio.wait_for(command.communicate(stdin.encode()), 2 * PATIENCE_S)
         assert command.returncode is not None
         return Ran(command.returncode, out.decode(), err.decode())
 
@@ -117,19 +119,31 @@ class Tocsin:
         return self._token
 
     async def api(self, path: str, command: Mapping[str, Any] | None = None, *, key: str = "") -> Any:
-        """GET `/api/v1{path}`, or POST `command` there (with Idempotency-Key `key`); the JSON of a 200."""
+        """GET `/api/v1{path}`, or POST `command` there (with Idempotency-Key `key`); the JSON of a 200.
+
+        What is read shows all that was answered before this call.
+        """
+        if command is None:
+            await self.caught_up()
         headers = {"Authorization": f"Bearer {await self.token()}"} | ({"Idempotency-Key": key} if key else {})
-        async with httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=20) as client:
+        async with httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=PATIENCE_S) as client:
             target = f"/api/v1{path}"
             answer = await (client.get(target) if command is None else client.post(target, json=dict(command)))
         assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text}"
         return answer.json()
 
+    async def caught_up(self) -> None:
+        """Wait until the read models show everything that is committed now: pages and API may be read then.
+
+        Looks into the database itself, which must be there; a read model that was halted is waited for in vain.
+        """
+        await asyncio.to_thread(wait_for_read_models, self.database)
+
     async def send(self, source: str, body: bytes, **options: Any) -> httpx2.Response:
         """POST a body as the source of this name does, with its token."""
         headers = {"Authorization": f"Bearer {SOURCES[source]['token']}"} | options.pop("headers", {})
         path = "/api/v2/alerts" if source == "prometheus" else f"/hooks/{source}"
-        async with httpx2.AsyncClient(base_url=self.url, timeout=20) as client:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE_S) as client:
             return await client.post(path, content=body, headers=headers, **options)
 
     @contextmanager
@@ -150,9 +164,24 @@ class Tocsin:
             fits = found and all(found[0][name] == value for name, value in wanted.items())
             return found[0] if fits else None
 
-        found = await eventually(look, f"an incident with {wanted}", timeout_s=60)
+        found = await eventually(look, f"an incident with {wanted}")
         assert found is not None
         return found
+
+
+def wait_for_read_models(database: str) -> None:
+    """Wait until the read models beside a running server show everything that is committed now."""
+    until = time.monotonic() + PATIENCE_S
+    wanted: int | None = None
+    while True:
+        with closing(Store.open(database, read_only=True)) as store:
+            wanted = store.position().next_seq - 1 if wanted is None else wanted
+            with store.engine.connect() as connection:
+                shown = connection.execute(select(func.min(checkpoints.c.position))).scalar()
+        if (-1 if shown is None else shown) >= wanted:
+            return
+        assert time.monotonic() < until, f"waited {PATIENCE_S:g} s for the read models to show event {wanted}: {shown}"
+        time.sleep(0.03)
 
 
 def webhook(*alerts: Mapping[str, str], status: str = "firing", starts: str = "2026-01-05T04:00:00Z") -> bytes:
