@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from detectors.rule_checks import problems
 from engine.core import orders
+from engine.core.dispatch import Dispatch
 from engine.core.intake import Intake
 from engine.core.state import AlertState, Books, State, decode_state, encode_state
 from engine.core.step import Step
@@ -44,6 +45,7 @@ class Core:
         self._parsers = parsers
         self._intake = Intake(self._state, parsers)
         self._rules = Rules.model_validate_json(self._state.rules_json)
+        self._dispatch = Dispatch(self._state, self._rules, lambda alert: None)
 
     # --- snapshots ----------------------------------------------------------------------------------------------
 
@@ -80,7 +82,7 @@ class Core:
     def pending_deliveries(self) -> list[PendingDelivery]:
         """The attempts that were ordered and have no answer yet, oldest first."""
         return [
-            PendingDelivery(one.id, one.channel, one.attempt, one.notice, started=one.phase == "started")
+            PendingDelivery(one.id, one.channel, one.attempt, self._notice(one), started=one.phase == "started")
             for one in self._state.deliveries.values()
             if one.phase in ("due", "started")
         ]
@@ -90,7 +92,11 @@ class Core:
         one = self._state.deliveries.get(delivery_id)
         if one is None or one.phase != "due":
             return None
-        return PendingDelivery(one.id, one.channel, one.attempt, one.notice)
+        return PendingDelivery(one.id, one.channel, one.attempt, self._notice(one))
+
+    def _notice(self, one: delivery.Delivery) -> e.Notice:
+        """What the channel gets: of a notification group, with its alerts."""
+        return self._dispatch.filled_in(one) if one.notice.group is not None else one.notice
 
     # --- deciding -----------------------------------------------------------------------------------------------
 
@@ -114,6 +120,7 @@ class Core:
                 _change(record, step)
             case _:
                 assert_never(record)
+        self._dispatch.take(step)
         return Decision(step.events, step.dispositions, step.rejected)
 
     def poison(self, record: r.Record, error: str) -> Decision:
@@ -130,6 +137,7 @@ class Core:
             # The scope `default` lives in partition 0; elsewhere its incident ids would come twice.
             labels[self._rules.grouping.scope[0]] = f"tocsin.partition-{self._partition}"
         self._intake.raise_own(labels, f"Tocsin could not judge a record: {error}", step)
+        self._dispatch.take(step)
         return Decision(step.events, step.dispositions)
 
     def _step(self, record: r.Record) -> Step:
@@ -150,6 +158,9 @@ class Core:
                     self._intake.roll_up(step)
                 case "retry":
                     self._retry(key, step)
+                case "group":
+                    silent = self._intake.expire(silent, step)
+                    self._dispatch.ring(key, due_ms, step)
                 case _:
                     # After a long gap much falls due at once: what expired earlier counts before an incident is woken.
                     silent = self._intake.expire(silent, step)
@@ -193,6 +204,7 @@ class Core:
         if digest == self.rules_digest:
             return
         self._rules = step.rules = rules
+        self._dispatch.configure(rules, step)
         self._state.rules_json = record.body
         self._state.rules_version += 1
         event = e.Configured(self._state.rules_version, digest)

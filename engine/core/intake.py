@@ -161,6 +161,7 @@ class _Batch:
                     self._remember(item, silent_until_ms, firing=False)
                 else:
                     self.heal(known, step.at_ms)
+                    known.ends_ms = item.ends_ms
                 self._add("resolved")
             case "repeat" | "overtaken" | "earlier_end" as told:
                 if told == "repeat" and known is not None:
@@ -175,6 +176,9 @@ class _Batch:
             known.starts_ms = item.starts_ms
             known.expires_ms = item.ends_ms or silent_until_ms
         arm(known, self._step)
+        known.annotations_raw, known.generator_url = item.annotations_raw, item.generator_url
+        known.ends_ms = item.ends_ms
+        self._step.changed[known.fingerprint] = known
         self._touched.add(known.fingerprint)
         self._fresh.setdefault(known.group_key, []).append((known, item))
 
@@ -200,6 +204,7 @@ class _Batch:
         """The alert no longer fires."""
         alert.firing = False
         alert.resolved_ms = at_ms
+        self._step.changed[alert.fingerprint] = alert
         self._touched.add(alert.fingerprint)
         self._step.timers.set(at_ms + 1000 * self._step.rules.resolved_kept_s, "forget", alert.fingerprint)
         owner = self._step.root(alert.incident)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from engine.core import notices
-from engine.core.state import State
+from engine.core.state import AlertState, State
 from engine.core.timers import Timers
 from engine.machines import accident, delivery, incident, sla
 from engine.machines.incident import Incident
@@ -14,6 +14,9 @@ from schemas.config import Rules
 from schemas.errors import CommandRejected
 
 SYSTEM = "system"
+
+Ended = tuple[delivery.Delivery, delivery.DeliveryEvent]
+"""A delivery as it was, and the event that ended it."""
 
 
 class Step:
@@ -25,6 +28,10 @@ class Step:
         self.events: list[e.Event] = []
         self.dispositions: dict[e.Disposition, int] = {}
         self.rejected: CommandRejected | None = None
+        self.changed: dict[str, AlertState] = {}
+        """Alerts that have begun to fire or ceased, by fingerprint: dispatch takes them up."""
+        self.ended: list[Ended] = []
+        """Deliveries about notification groups that are over."""
 
     def log(self, data: e.EventData, *, scope: str, subject: str, actor: str = SYSTEM) -> None:
         """Add an event that sets off nothing."""
@@ -171,9 +178,12 @@ class Step:
 
     def delivery(self, event: delivery.DeliveryEvent, *, scope: str) -> None:
         """Log an event of a delivery, with its consequences."""
-        after = delivery.evolve(self.state.deliveries.get(event.delivery), event, scope)
+        before = self.state.deliveries.get(event.delivery)
+        after = delivery.evolve(before, event, scope)
         if after is None:
             del self.state.deliveries[event.delivery]
+            if before is not None and before.notice.group is not None:
+                self.ended.append((before, event))
         else:
             self.state.deliveries[event.delivery] = after
         self.log(event, scope=scope, subject=f"delivery/{event.delivery}")
