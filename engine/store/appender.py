@@ -62,6 +62,8 @@ class Appender:
         self._connection: Connection | None = None
         self._locked = False
         self._positions: dict[int, Position] = {}
+        self._in_doubt: dict[int, Position] = {}
+        """Where the latest batch would have ended of which nobody knows whether it was taken."""
         mark = "?" if engine.dialect.paramstyle == "qmark" else "%s"
         self._into_journal, self._into_events = Loader(engine, JOURNAL), Loader(engine, EVENTS)
         self._create_checkpoint = (
@@ -99,6 +101,7 @@ class Appender:
         event_rows = [event_row(logged) for entry in entries for logged in entry.events]
         with outages_named(f"append {len(entries)} records from offset {entries[0].offset}"):
             connection = self._writer()
+            after: Position | None = None
             try:
                 known = self._positions.get(partition)
                 raw = connection.connection.driver_connection
@@ -111,6 +114,8 @@ class Appender:
                     if also is not None:
                         also(connection)
                     before = known or self._stored_position(connection, partition)
+                    if before.next_offset != entries[0].offset and before == self._in_doubt.get(partition):
+                        raise StoreUnavailable("the batch before was taken after all, long after its connection broke")
                     after = _end(before, partition, entries, self._keys.wanted)
                     move = _Move(partition, before, after)
                     if connection.exec_driver_sql(self._move_checkpoint, move.parameters).rowcount != 1:
@@ -120,6 +125,8 @@ class Appender:
                 self._positions[partition] = after
             except BaseException:
                 self._positions.pop(partition, None)
+                if after is not None:
+                    self._in_doubt[partition] = after
                 if not _reusable(connection):
                     self._drop_connection()
                 raise

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from engine.store import Position, Store, verify_log
@@ -68,6 +69,30 @@ def own_postgres() -> Iterator[Postgres]:
         yield server
     finally:
         server.remove()
+
+
+def test_a_commit_that_took_effect_late_is_an_outage_and_no_conflict(postgres: Postgres) -> None:
+    """The connection broke, the server committed after the position was read again: read once more and go on."""
+    url = postgres.new_database()
+    store, server = Store.open(url), Store.open(url)
+    store.lock_writer()
+    made, middle = entries(Position(), 1)
+    store.append(made)
+    late, end = entries(middle, 2)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+    with pytest.raises(StoreUnavailable):
+        store.append(late)
+    assert store.position() == middle
+    server.append(late)  # as the server does that finds the COMMIT in its socket
+    with pytest.raises(StoreUnavailable, match="after all"):
+        store.append(entries(middle, 1, 1)[0])
+    store.append(entries(end, 1)[0])
+    assert verify_log(store).fault is None
+    with pytest.raises(ConcurrencyConflict):
+        store.append(entries(end, 1)[0])
+    store.close()
+    server.close()
 
 
 def test_a_stopped_server_is_an_outage_and_then_serves_again(own_postgres: Postgres) -> None:
