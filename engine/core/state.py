@@ -45,6 +45,53 @@ class AlertState(msgspec.Struct, gc=False):
     generator_url: str = ""
     ends_ms: int | None = None
     """The end that the sender stated."""
+    source: str = ""
+    updated_ms: int = 0
+    """When it was last reported."""
+    fired_ms: int = 0
+    """When the present episode arrived, whatever start the sender states."""
+    judged_raw: bytes = b""
+    """Its labels after the rules about alerts, where these changed any."""
+    held: Disposition | Literal[""] = ""
+    """What keeps it out of incidents; ``storm`` keeps it in the incident of the storm."""
+    held_by: tuple[str, ...] = ()
+    """Names of what holds it, as in `schemas.held.AlertsHeld`."""
+    muted_by: tuple[str, ...] = ()
+    """The silences and open windows that it satisfies, in order of their names."""
+    inhibited_by: tuple[Inhibitor, ...] = ()
+    changes: tuple[int, ...] = ()
+    """When it began and ended, as far as that counts for flapping."""
+    flapping: bool = False
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels by which it is judged."""
+        return labels_of(self.judged_raw or self.labels_raw)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether a silence, a window or another alert keeps it from paging."""
+        return bool(self.muted_by or self.inhibited_by)
+
+
+class KeptSilence(msgspec.Struct):
+    """A silence, and which of its moments have been logged."""
+
+    silence: Silence
+    started: bool = False
+    announced: bool = False
+    expired: bool = False
+
+
+class Storm(msgspec.Struct):
+    """The new alerts of one scope, and the incident that takes them while there are far too many."""
+
+    arrivals: Arrivals
+    incident: str = ""
+    since_ms: int = 0
+    limit: int = 0
+    """So many arrivals in one slot were a storm when it began."""
+    absorbed: int = 0
 
 
 Books = dict[str, dict[Disposition, int]]

@@ -6,7 +6,21 @@ import heapq
 from collections.abc import Iterator
 from typing import Literal
 
-Kind = Literal["expire", "forget", "recheck", "sla", "outage", "retry", "rollup", "group"]
+Kind = Literal[
+    "expire",
+    "forget",
+    "recheck",
+    "sla",
+    "outage",
+    "retry",
+    "rollup",
+    "silence",
+    "window",
+    "release",
+    "calm",
+    "storm",
+    "group",
+]
 Timer = tuple[int, Kind, str]
 """Due time (UTC milliseconds), what for, and for whom."""
 
