@@ -35,7 +35,7 @@ RUN groupadd --gid 10001 tocsin \
     && useradd --uid 10001 --gid tocsin --home-dir /var/lib/tocsin --no-create-home --shell /usr/sbin/nologin tocsin \
     && install --directory --owner tocsin --group tocsin --mode 0750 /var/lib/tocsin /srv/backups /srv/archive \
     && install --directory --owner tocsin --group tocsin --mode 0755 /srv/rules \
-    && install --directory --mode 0755 /etc/tocsin
+    && install --directory --mode 0755 /etc/tocsin /etc/tocsin/secrets
 COPY --from=build /opt/tocsin /opt/tocsin
 ENV PATH=/opt/tocsin/bin:$PATH \
     PYTHONUNBUFFERED=1 \
