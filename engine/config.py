@@ -43,8 +43,10 @@ class _WithRules(BaseModel):
     rules: Rules = Rules()
 
 
-def read_rules(text: str, file: str, folder: Path) -> Rules:
-    """The rules in a YAML text: a whole `tocsin.yaml`, or only what stands under its `rules`; tables are read.
+def read_rules(text: str, file: str, folder: Path | None) -> Rules:
+    """The rules in a YAML text: a whole `tocsin.yaml`, or only what stands under its `rules`.
+
+    Files of tables are read from `folder`; without one they are refused.
 
     Raises ConfigError with file, line and key of the first problem; its text lists all of them, one per line.
     """
@@ -54,9 +56,15 @@ def read_rules(text: str, file: str, folder: Path) -> Rules:
         located = Located({"rules": located.values}, {(): 1, **lines})
     rules = validated(_WithRules, located, file).rules
     problems = [Problem(("rules", *place), text) for place, text in rule_problems(rules)]
+    if folder is None:
+        problems += [
+            Problem(("rules", "enrichment", index, "file"), "files are read by `tocsin rules apply`: give rows here")
+            for index, table in enumerate(rules.enrichment)
+            if table.file and not table.rows
+        ]
     if problems:
         raise one_error(problems, located, file)
-    return with_rows(rules, folder)
+    return rules if folder is None else with_rows(rules, folder)
 
 
 def dump_rules(rules: Rules) -> str:

@@ -37,13 +37,17 @@ class Problem:
 
 def read_file(path: Path) -> Located:
     """The one YAML document of a file. Raises ConfigError when it cannot be read or is no mapping."""
+    return read(text_of(path), str(path))
+
+
+def text_of(path: Path) -> str:
+    """The text of a file in UTF-8, with or without a mark. Raises ConfigError when it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as unreadable:
         raise ConfigError(f"cannot be read: {unreadable.strerror}", file=str(path)) from None
     except UnicodeDecodeError:
         raise ConfigError("expected UTF-8 text", file=str(path)) from None
-    return read(text, str(path))
 
 
 def validated(model: type[Model], located: Located, file: str) -> Model:

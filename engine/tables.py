@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.located_yaml import read
+from engine.plain_words import text_of
 from schemas.alert_rules import MOST_ROWS, Row, Table
 from schemas.config import Rules
 from schemas.errors import ConfigError
@@ -29,12 +30,7 @@ def with_rows(rules: Rules, folder: Path) -> Rules:
 
 def _filled(table: Table, folder: Path) -> Table:
     path = folder / table.file
-    try:
-        text = path.read_text("utf-8-sig")
-    except OSError as unreadable:
-        raise ConfigError(f"cannot be read: {unreadable.strerror}", file=str(path)) from None
-    except UnicodeDecodeError:
-        raise ConfigError("expected UTF-8 text", file=str(path)) from None
+    text = text_of(path)
     lines = _csv_rows if path.suffix.lower() in (".csv", ".tsv") else _yaml_rows
     rows: list[Row] = []
     known: dict[tuple[str, ...], int] = {}

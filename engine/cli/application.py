@@ -20,8 +20,10 @@ from engine.cli import (
     log,
     packs,
     projections,
+    rules,
     serve,
     users,
+    whatif,
 )
 from schemas.errors import TocsinError
 
@@ -66,6 +68,7 @@ app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("ingest")(ingest.ingest)
 app.command("explain")(explain.explain)
+app.command("whatif")(whatif.whatif)
 app.command("doctor")(doctor.doctor)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
@@ -76,4 +79,5 @@ app.add_typer(incidents.app, name="incidents")
 app.add_typer(config.app, name="config")
 app.add_typer(packs.app, name="packs")
 app.add_typer(projections.app, name="projections")
+app.add_typer(rules.app, name="rules")
 app.add_typer(users.app, name="users")
