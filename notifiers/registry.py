@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from notifiers.alertmanager_webhook.notifier import AlertmanagerWebhookNotifier
 from notifiers.aliyun.notifier import AliyunSmsNotifier, AliyunVoiceNotifier
 from notifiers.apprise_url.notifier import AppriseNotifier
 from notifiers.dingtalk.notifier import DingTalkNotifier
@@ -33,6 +34,7 @@ MAKERS: dict[type[Any], Callable[[str, Any], Notifier[Any]]] = {
     c.SmppChannel: SmppNotifier,
     c.WebhookChannel: WebhookNotifier,
     c.AppriseChannel: AppriseNotifier,
+    c.AlertmanagerWebhookChannel: AlertmanagerWebhookNotifier,
 }
 """Settings → notifier; a test looks that no type of channel is left out."""
 

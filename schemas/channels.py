@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SecretStr
 
+from schemas.durations import Duration
 from schemas.sections import WithSecrets
 
 Timeout = Annotated[int, Field(ge=1, le=120)]
@@ -27,6 +28,8 @@ class EmailChannel(WithSecrets):
     password_file: Path | None = None
     sender: str
     to: Annotated[tuple[str, ...], Field(min_length=1)]
+    headers: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")], Annotated[str, Field(pattern=r"^[^\r\n]*$")]] = {}
+    """Headers instead of Tocsin's own, ``Subject`` or ``Reply-To`` for example."""
     timeout_s: Annotated[int, Field(ge=1, le=120)] = 10
 
 
@@ -235,6 +238,35 @@ class SmppChannel(WithSecrets):
     """Seconds for one attempt, all numbers together."""
 
 
+class AlertmanagerWebhookChannel(WithSecrets):
+    """A receiver of Alertmanager's webhooks (version "4"), told of groups of alerts; of incidents, too."""
+
+    required_secrets: ClassVar[tuple[str, ...]] = ("url",)
+    type: Literal["alertmanager_webhook"] = "alertmanager_webhook"
+    url: SecretStr | None = None
+    """Where to POST; it may be a credential."""
+    url_file: Path | None = None
+    username: str = ""
+    """For HTTP Basic, with `password`."""
+    password: SecretStr | None = None
+    """The password of `username`."""
+    password_file: Path | None = None
+    scheme: Annotated[str, Field(pattern=r"^[!-~]+$")] = "Bearer"
+    """The first word of the Authorization header, before `token`."""
+    token: SecretStr | None = None
+    """The rest of the Authorization header."""
+    token_file: Path | None = None
+    max_alerts: Annotated[int, Field(ge=0)] = 0
+    """At most so many alerts in one message; 0: all."""
+    ca: SecretStr | None = None
+    """Certificates (PEM) to trust instead of the system's."""
+    ca_file: Path | None = None
+    insecure_skip_verify: bool = False
+    """Trust whatever answers. For tests."""
+    timeout: Annotated[Duration, Field(ge=1, le=120_000)] = 10_000
+    """For one attempt, ``500ms`` for example."""
+
+
 class AppriseChannel(WithSecrets):
     """Any Apprise URL: the long tail. Its success is what Apprise says it is."""
 
@@ -259,6 +291,7 @@ class WebhookChannel(WithSecrets):
 
 Channel = Annotated[
     EmailChannel | DingTalkChannel | WeComChannel | WeComAppChannel | FeishuChannel | SlackChannel | AliyunSmsChannel
-    | AliyunVoiceChannel | TencentSmsChannel | TencentVoiceChannel | SmppChannel | WebhookChannel | AppriseChannel,
+    | AliyunVoiceChannel | TencentSmsChannel | TencentVoiceChannel | SmppChannel | WebhookChannel | AppriseChannel
+    | AlertmanagerWebhookChannel,
     Field(discriminator="type"),
 ]  # fmt: skip

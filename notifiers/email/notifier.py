@@ -120,6 +120,9 @@ class EmailNotifier:
         letter["Date"] = format_datetime(datetime.fromtimestamp(at_ms / 1000, UTC))
         letter["Message-ID"] = self._message_id(identity)
         letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
+        for name, value in self._channel.headers.items():
+            del letter[name]
+            letter[name] = value
         return letter
 
     def _message_id(self, identity: str) -> str:

@@ -66,10 +66,10 @@ class Client:
     It belongs to the event loop in which it is used; used in another one, it begins anew there.
     """
 
-    def __init__(self, to: Address, headers: dict[str, str]) -> None:
-        """`headers` go with each request; names and values must be clean (no line breaks)."""
+    def __init__(self, to: Address, headers: dict[str, str], *, tls: ssl.SSLContext | None = None) -> None:
+        """`headers` go with each request; names and values must be clean (no line breaks). `tls`: other trust."""
         self._to = to
-        self._tls = ssl.create_default_context() if to.tls else None
+        self._tls = (tls or ssl.create_default_context()) if to.tls else None
         fixed = {"Host": to.netloc, "User-Agent": "tocsin", "Accept": "*/*", **headers}
         lines = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
         self._head = f"POST {to.target} HTTP/1.1\r\n{lines}".encode("ascii")

@@ -64,8 +64,7 @@ class WebhookNotifier:
         """All fields of the notice, defaults too; the first ten alerts by name."""
         fields = msgspec.structs.asdict(notice)
         texts = {name: one_line(value) for name, value in fields.items() if isinstance(value, str)}
-        group = fields.pop("group")
-        fields |= {"group": json.loads(msgspec.json.encode(group))} if group else {}
+        fields["group"] = json.loads(msgspec.json.encode(notice.group))
         return Told({**fields, **texts, "alerts": [one_line(alert) for alert in notice.alerts[:ALERTS_SHOWN]]})
 
     async def deliver(self, payload: Told, *, delivery: str) -> Receipt:
