@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Literal
 
@@ -16,11 +15,10 @@ from schemas import events as e
 from schemas.alerts import labels_of
 from schemas.config import Rules
 from schemas.groups import GroupAlert, GroupNotice, NotifyReason
+from schemas.label_order import alert_order
 
 MAX_LISTED = 10
 """How many alerts a message to people names."""
-_FIRST = ("job", "instance")
-"""Labels that alerts of a message are sorted by before all others, as Alertmanager does."""
 
 
 def notice_of(group: Group, told: Told, reason: NotifyReason, alerts: Sequence[AlertState], rules: Rules) -> e.Notice:
@@ -66,7 +64,7 @@ def filled_in(notice: e.Notice, told: Told, state: State) -> e.Notice:
     assert notice.group is not None
     resolved = told.resolved if notice.group.resolved else []
     alerts = [*_of(told.firing, "firing", told, state), *_of(resolved, "resolved", told, state)]
-    alerts.sort(key=_order)
+    alerts.sort(key=lambda alert: alert_order(labels_of(bytes(alert.labels))))
     group = msgspec.structs.replace(notice.group, alerts=alerts)
     return msgspec.structs.replace(notice, group=group, alerts=[_line(alert) for alert in alerts[:MAX_LISTED]])
 
@@ -88,21 +86,6 @@ def _alert(alert: AlertState, status: Literal["firing", "resolved"], told: Told)
         ends_ms=0 if status == "firing" else min(alert.ends_ms or alert.resolved_ms or told.at_ms, told.at_ms),
         generator_url=alert.generator_url,
     )
-
-
-def _order(alert: GroupAlert) -> tuple[object, ...]:
-    """By job, by instance (absent comes last), by the number of labels, then by name and value of each.
-
-    Of two names at the same place the later one comes first: `LabelSet.Before` takes the absent label for the less.
-    """
-    labels = labels_of(bytes(alert.labels))
-    first = tuple((name not in labels, labels.get(name, "")) for name in _FIRST)
-    return (*first, len(labels), [(_backwards(name), labels[name]) for name in sorted(labels)])
-
-
-@functools.lru_cache(maxsize=4096)
-def _backwards(name: str) -> tuple[int, ...]:
-    return (*(-ord(character) for character in name), 1)
 
 
 def _line(alert: GroupAlert) -> str:
