@@ -70,6 +70,19 @@ class LiveSilence(msgspec.Struct, frozen=True):
     hits: int = 0
 
 
+class LiveGroup(msgspec.Struct, frozen=True, gc=False):
+    """A notification group as it stands now: one route's alerts with equal group labels."""
+
+    id: str
+    key: str
+    receiver: str
+    labels: Mapping[str, str]
+    alerts: Sequence[str]
+    """Fingerprints, those of resolved alerts that receivers have not been told of included."""
+    muted_by: Sequence[str] = ()
+    """Names of the time intervals in which, or outside of which, nothing is sent."""
+
+
 class LiveState(Protocol):
     """What is so now, accepted inputs included that are not on disk yet.
 
