@@ -22,6 +22,7 @@ from schemas.channels import DingTalkChannel as DingTalkChannel
 from schemas.channels import EmailChannel as EmailChannel
 from schemas.channels import WebhookChannel as WebhookChannel
 from schemas.clusters import Cluster
+from schemas.denoise import Denoise
 from schemas.dispatch import Dispatch
 from schemas.events import Priority, Severity
 from schemas.sections import Language, Name, Seconds, Section, WithSecrets
@@ -115,7 +116,7 @@ class SlaTarget(Section):
 CONTRACT_TARGET = SlaTarget()
 
 
-class Rules(AlertRules):
+class Rules(AlertRules, Denoise):
     """Everything that the core decides by. Changing it is a `Configured` record."""
 
     grouping: Grouping = Grouping()
@@ -132,6 +133,9 @@ class Rules(AlertRules):
     """A label whose value ``business`` or ``database`` says that the whole system is down (annex 3)."""
     resolved_kept_s: Seconds = 3600
     """How long a resolved alert is remembered, so that its repeats are recognised (Prometheus repeats for 15 min)."""
+    incident_kept_s: Annotated[int, Field(ge=3600, le=366 * 86_400)] = 30 * 86_400
+    """How long the core remembers an incident that is over, from its last event: so long it can be reopened, and a new
+    one of its group is called a recurrence. Log, archive and pages keep it for longer."""
     rollup_s: Annotated[int, Field(ge=1, le=3600)] = 60
     """Repeats are counted in the state and written to the log at least so often."""
     external_url: str = "http://127.0.0.1:8080"
@@ -186,6 +190,12 @@ class Server(Section):
     behind_tls_proxy: bool = False
     max_body_bytes: Annotated[int, Field(ge=1024)] = 5 * 1024 * 1024
     session_hours: Annotated[int, Field(ge=1, le=720)] = 12
+    alertmanager_api: Literal["token", "open"] = "token"
+    """Who may use Alertmanager's API (``/api/v2``: amtool, karma, Grafana): who shows a user's API token, or everybody
+    on this machine (``open``, as Alertmanager has it; on a loopback address without a proxy only)."""
+    route_prefix: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = ""
+    """What stands for Alertmanager (``/api/v2``, ``/-/``, ``/metrics``) is also served below this path: for senders
+    and an amtool whose Alertmanager had ``--web.route-prefix``."""
 
     @model_validator(mode="after")
     def _open_only_behind_tls(self) -> Self:
@@ -194,6 +204,8 @@ class Server(Section):
                 f"host: {self.host!r} can be reached from other machines: put a proxy that speaks TLS in front and "
                 "set behind_tls_proxy: true, or listen on 127.0.0.1"
             )
+        if self.alertmanager_api == "open" and (self.behind_tls_proxy or not _is_loopback(self.host)):
+            raise ValueError("alertmanager_api: open is for a loopback address without a proxy; others need a token")
         return self
 
 

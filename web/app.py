@@ -19,18 +19,19 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from schemas.config import Settings
-from schemas.errors import Overloaded, StoreUnavailable
+from schemas.errors import ConfigError, Overloaded, StoreUnavailable
 from schemas.ports import Runtime
 from web import actions, admin, api, api_docs, incidents, reports, signin
 from web.accounts import Accounts
+from web.alertmanager import alertmanager_routes
 from web.assets import Assets
-from web.edge import SECURITY_HEADERS, Edge, Requests
+from web.edge import SECURITY_HEADERS, BelowPrefix, Edge, Requests
 from web.guard import NotAllowed, NotSignedIn, Viewer, session_of
 from web.ingest import ingest_routes, receivers
 from web.ingest_protocol import protocol_for
 from web.live import Live
 from web.metrics import TocsinCollector, new_registry
-from web.site import Site, Status, site_of, uses_tls
+from web.site import Reload, Site, Status, site_of, uses_tls
 from web.view import View
 
 log = structlog.get_logger(__name__)
@@ -40,6 +41,10 @@ def _always_ready() -> Mapping[str, object]:
     return {"ready": True}
 
 
+async def _not_reloaded() -> None:
+    raise ConfigError("this server was started without a way to read its configuration again")
+
+
 def create_app(
     runtime: Runtime,
     settings: Settings,
@@ -47,17 +52,18 @@ def create_app(
     accounts: Accounts,
     status: Status = _always_ready,
     registry: CollectorRegistry | None = None,
+    reload: Reload = _not_reloaded,
 ) -> FastAPI:
     """The application around a running engine.
 
     `engine` is where the projections are read; `status` answers `/-/ready` (its ``ready`` decides 200 or 503);
-    `registry` may bring the runtime's own collectors. Before stopping the server call `app.state.site.live.close()`:
-    servers wait for open connections, and pages that listen keep theirs open.
+    `registry` may bring the runtime's own collectors; `reload` is what `/-/reload` does. Before stopping the server
+    call `app.state.site.live.close()`: servers wait for open connections, and pages that listen keep theirs open.
     """
     registry = registry or new_registry()
     assets, live = Assets(), Live(runtime)
     view = View(settings.rules, assets, runtime.now_ms)
-    site = Site(runtime, settings, engine, accounts, view, live, status)
+    site = Site(runtime, settings, engine, accounts, view, live, status, reload, runtime.now_ms())
     registry.register(TocsinCollector(runtime, engine, live))
 
     @contextlib.asynccontextmanager
@@ -72,18 +78,20 @@ def create_app(
     alert_receivers, requests = receivers(runtime, settings), Requests(registry)
     app = FastAPI(
         title="Tocsin", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
-        routes=[*ingest_routes(*alert_receivers), Route("/static/{file}", assets.serve)],
+        routes=[*ingest_routes(*alert_receivers), *alertmanager_routes(), Route("/static/{file}", assets.serve)],
     )  # fmt: skip
     app.state.site, app.state.registry = site, registry
-    app.state.http = protocol_for(alert_receivers, requests.measure)
+    app.state.http = protocol_for(alert_receivers, requests.measure, settings.server.route_prefix)
     for router in (api.router, api_docs.router, signin.router, incidents.router, actions.router, reports.router):
         app.include_router(router)
     app.include_router(admin.router)
     app.add_api_route("/events", events, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", metrics, methods=["GET"], include_in_schema=False)
-    app.add_api_route("/-/healthy", healthy, methods=["GET"], include_in_schema=False)
-    app.add_api_route("/-/ready", ready, methods=["GET"], include_in_schema=False)
+    app.add_api_route("/-/healthy", healthy, methods=["GET", "HEAD"], include_in_schema=False)
+    app.add_api_route("/-/ready", ready, methods=["GET", "HEAD"], include_in_schema=False)
     app.add_middleware(Edge, requests=requests, tls=uses_tls(settings))
+    if settings.server.route_prefix:
+        app.add_middleware(BelowPrefix, prefix=settings.server.route_prefix)
     _add_refusals(app)
     return app
 

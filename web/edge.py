@@ -83,7 +83,22 @@ class Edge:
         await self._app(scope, receive, send_with_headers)
 
 
-_METHODS = frozenset(("GET", "HEAD", "POST", "PUT"))
+class BelowPrefix:
+    """ASGI middleware: what programs ask of an Alertmanager is found below a path as well, as `--web.route-prefix`."""
+
+    def __init__(self, app: ASGIApp, *, prefix: str) -> None:
+        self._app, self._prefix = app, prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            rest = scope["path"].removeprefix(self._prefix)
+            if rest != scope["path"] and (rest.startswith(_FOR_PROGRAMS) or rest == "/metrics"):
+                scope = dict(scope, path=rest, raw_path=rest.encode())
+        await self._app(scope, receive, send)
+
+
+_FOR_PROGRAMS = ("/api/v2/", "/-/")
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE"))
 _AREAS = frozenset(
     ("incidents", "hooks", "events", "static", "metrics", "login", "ledger", "trends", "sla", "assessment", "channels")
 )

@@ -20,7 +20,6 @@ from web.ingest import BODY_TIMEOUT_S, V2_ADDRESS, Answer, Receiver, Refused, to
 if TYPE_CHECKING:
     from asyncio import Task, TimerHandle
 
-_V2 = V2_ADDRESS.encode()
 _HOOKS = b"/hooks/"
 
 Measure = Callable[[str, str, int, float], None]
@@ -47,6 +46,7 @@ class IngestProtocol(BoundedHead):
     v2: Receiver
     hooks: Receiver
     measure: Measure
+    v2_addresses: frozenset[bytes] = frozenset((V2_ADDRESS.encode(),))
 
     _exchange: _Exchange | None = None
     _waiting: TimerHandle | None = None
@@ -63,7 +63,7 @@ class IngestProtocol(BoundedHead):
         self.cycle = cast("RequestResponseCycle", exchange)
 
     def _short_way(self) -> _Exchange | None:
-        if self.url == _V2:
+        if self.url in self.v2_addresses:
             receiver, named = self.v2, None
         elif self.url.startswith(_HOOKS):
             receiver, named = self.hooks, self.url[len(_HOOKS) :].decode("ascii", "replace")
@@ -158,8 +158,9 @@ class IngestProtocol(BoundedHead):
         super().connection_lost(exc)
 
 
-def protocol_for(receivers: tuple[Receiver, Receiver], measure: Measure) -> type[IngestProtocol]:
-    """The protocol class for uvicorn that knows these receivers (`web.ingest.receivers`)."""
+def protocol_for(receivers: tuple[Receiver, Receiver], measure: Measure, prefix: str = "") -> type[IngestProtocol]:
+    """The protocol class for uvicorn that knows these receivers (`web.ingest.receivers`), also below `prefix`."""
     v2, hooks = receivers
-    members: dict[str, Any] = {"v2": v2, "hooks": hooks, "measure": staticmethod(measure)}
+    addresses = frozenset(f"{before}{V2_ADDRESS}".encode() for before in ("", prefix))
+    members: dict[str, Any] = {"v2": v2, "hooks": hooks, "measure": staticmethod(measure), "v2_addresses": addresses}
     return type("TocsinProtocol", (IngestProtocol,), members)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -18,9 +18,13 @@ Status = Callable[[], Mapping[str, object]]
 """The installation's state for `/-/ready`: ``ready`` (bool) and whatever else is worth telling."""
 
 
+Reload = Callable[[], Awaitable[None]]
+"""Reads the configuration again and puts it in force; raises a TocsinError where it is refused."""
+
+
 @dataclass(frozen=True)
 class Site:
-    """What the web is about and made of. `engine` is read only, for projections."""
+    """What the web is about and made of. `engine` is read only, for projections; it runs since `began_ms`."""
 
     runtime: Runtime
     settings: Settings
@@ -29,6 +33,8 @@ class Site:
     view: View
     live: Live
     status: Status
+    reload: Reload
+    began_ms: int
 
 
 def site_of(request: Request) -> Site:
