@@ -12,7 +12,7 @@ import msgspec
 from pydantic import ValidationError
 
 from detectors.rule_checks import problems
-from engine.core import orders
+from engine.core import forgetting, orders
 from engine.core.dispatch import Dispatch
 from engine.core.intake import Intake
 from engine.core.state import AlertState, Books, State, decode_state, encode_state
@@ -154,6 +154,8 @@ class Core:
                         silent.append(alert)
                 case "forget":
                     self._intake.forget(key, step)
+                case "retire":
+                    forgetting.retire(key, step.state, step.rules, step.timers)
                 case "rollup":
                     self._intake.roll_up(step)
                 case "retry":
@@ -203,6 +205,7 @@ class Core:
         digest = digest_of(record.body)
         if digest == self.rules_digest:
             return
+        forgetting.reconsider(self._state, self._rules, rules, self._timers)
         self._rules = step.rules = rules
         self._dispatch.configure(rules, step)
         self._state.rules_json = record.body

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from engine.core import notices, triage
+from engine.core import forgetting, notices, triage
 from engine.core.state import REMEMBERED_COMMANDS
 from engine.core.step import Step
 from engine.machines import incident as machine
@@ -33,6 +33,8 @@ def decide(record: Commanded, step: Step) -> None:
 
 
 def _decide(command: c.Command, record: Commanded, step: Step) -> None:
+    for incident_id in (getattr(command, "incident", ""), getattr(command, "into", "")):
+        forgetting.refuse_forgotten(incident_id, step.state)
     match command:
         case c.ReportIncident():
             _report(command, record, step)

@@ -141,6 +141,8 @@ class State(msgspec.Struct):
     hits: dict[str, int] = {}
     """How many alerts each silence, window and rule has held."""
     unrolled_hits: dict[str, int] = {}
+    over: dict[str, int] = {}
+    """Incidents that are over → when their latest event was (UTC milliseconds): in time they are forgotten."""
     timers: list[Timer] = []
     dispatch: DispatchState = msgspec.field(default_factory=DispatchState)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from engine.core import notices
+from engine.core import forgetting, notices
 from engine.core.state import AlertState, State
 from engine.core.timers import Timers
 from engine.machines import accident, delivery, incident, sla
@@ -45,6 +45,7 @@ class Step:
         after = incident.evolve(before, data, scope, self.at_ms)
         self.state.incidents[after.id] = after
         self.log(data, scope=scope, subject=f"incident/{after.id}", actor=actor)
+        forgetting.note(after, self.state, self.rules, self.timers)
         if isinstance(data, e.IncidentMerged):
             self._take_over(after)
         self._clocks(after, data)

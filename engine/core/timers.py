@@ -20,6 +20,7 @@ Kind = Literal[
     "calm",
     "storm",
     "group",
+    "retire",
 ]
 Timer = tuple[int, Kind, str]
 """Due time (UTC milliseconds), what for, and for whom."""

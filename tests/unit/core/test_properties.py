@@ -13,6 +13,7 @@ from engine.machines import incident as machine
 from schemas import commands as c
 from schemas import events as e
 from schemas import records as r
+from schemas.config import Rules
 from tests.scenario import NOON, PAGED, PARSERS, Scenario, alert
 
 ALERTS = st.builds(
@@ -43,8 +44,12 @@ STEPS = st.one_of(
 )
 
 
-def _play(steps: list[tuple[str, Any]]) -> Scenario:
-    scenario = Scenario(PAGED.model_copy(update={"expiry_s": {"test": 900}}))
+RULES = PAGED.model_copy(update={"expiry_s": {"test": 900}})
+
+
+def play(steps: list[tuple[str, Any]], rules: Rules = RULES) -> Scenario:
+    """A history of these steps."""
+    scenario = Scenario(rules)
     for verb, what in steps:
         if verb == "receive":
             scenario.receive(*what)
@@ -63,7 +68,7 @@ def _play(steps: list[tuple[str, Any]]) -> Scenario:
 @given(st.lists(STEPS, max_size=25))
 def test_the_same_records_give_the_same_events(steps: list[tuple[str, Any]]) -> None:
     """Replay equals the log, byte for byte."""
-    scenario = _play(steps)
+    scenario = play(steps)
     again = Core(PARSERS)
     events = [event for record in scenario.records for event in again.handle(record).events]
     assert msgspec.json.encode(events) == msgspec.json.encode(scenario.events)
@@ -74,7 +79,7 @@ def test_the_same_records_give_the_same_events(steps: list[tuple[str, Any]]) -> 
 @given(st.lists(STEPS, max_size=20), st.integers(0, 20))
 def test_a_snapshot_and_the_rest_equal_the_whole(steps: list[tuple[str, Any]], cut: int) -> None:
     """State from a snapshot and the journal behind it is the state from the whole journal."""
-    scenario = _play(steps)
+    scenario = play(steps)
     before, after = scenario.records[:cut], scenario.records[cut:]
     first = Core(PARSERS)
     for record in before:
@@ -89,7 +94,7 @@ def test_a_snapshot_and_the_rest_equal_the_whole(steps: list[tuple[str, Any]], c
 @given(st.lists(STEPS, max_size=25))
 def test_the_books_balance_and_counts_are_true(steps: list[tuple[str, Any]]) -> None:
     """Every alert has one disposition; the firing count of each incident is never negative."""
-    scenario = _play(steps)
+    scenario = play(steps)
     received = sum(len(what) for verb, what in steps if verb == "receive")
     books = scenario.core.books()
     assert sum(sum(page.values()) for page in books.values()) == received
@@ -116,7 +121,7 @@ def _fold(events: list[e.Event]) -> dict[str, machine.Incident]:
 @given(st.lists(STEPS, max_size=25))
 def test_every_page_has_one_fate(steps: list[tuple[str, Any]]) -> None:
     """A delivery ends at most once, and is not attempted after its end."""
-    scenario = _play(steps)
+    scenario = play(steps)
     ended: set[str] = set()
     for event in scenario.events:
         if isinstance(event.data, e.DeliveryDue | e.DeliveryStarted):
