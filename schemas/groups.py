@@ -13,8 +13,11 @@ from schemas.vocabulary import Fact
 
 NotifyReason = Literal["first", "new_alerts", "resolved_alerts", "all_resolved", "repeat"]
 """Why a group is told of; Alertmanager's `NotifyReason`."""
-SuppressionReason = Literal["silenced", "inhibited", "muted", "inactive"]
-"""Why alerts of a group are not told of: a silence, an inhibition, a mute time, or no active time."""
+SuppressionReason = Literal[
+    "silenced", "inhibited", "in_maintenance", "flapping", "noise", "dropped_by_rule", "muted", "inactive"
+]
+"""Why alerts of a group are not told of. ``muted``: a mute time of the route; ``inactive``: none of its active times.
+The others are those dispositions that keep an alert from paging."""
 
 
 class GroupNotified(Fact, frozen=True):

@@ -8,7 +8,7 @@ at each time, for they may come free by themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -25,8 +25,11 @@ from schemas.config import Rules
 from schemas.dispatch import Integration
 from schemas.groups import SuppressionReason
 
-HeldBack = Callable[[AlertState], SuppressionReason | None]
-"""Why an alert is not told of now, or None."""
+_HELD: Final[dict[str, SuppressionReason]] = {
+    "flapping": "flapping", "noise": "noise", "dropped_by_rule": "dropped_by_rule", "in_maintenance": "in_maintenance",
+    "silenced": "silenced", "inhibited": "inhibited",
+}  # fmt: skip
+_WINDOW: Final = "maintenance/"
 _PLACES_KEPT = 100_000
 """Label sets whose place in the tree is remembered; when they are full, all are forgotten."""
 
@@ -37,8 +40,8 @@ Place = tuple[RouteOptions, dict[str, str], str]
 class Dispatch:
     """The notification groups of one partition."""
 
-    def __init__(self, state: State, rules: Rules, held_back: HeldBack) -> None:
-        self._state, self._held_back = state, held_back
+    def __init__(self, state: State, rules: Rules) -> None:
+        self._state = state
         self._ids = {(group.route, labels_text(group.labels)): group.id for group in state.dispatch.groups.values()}
         self._due_now: dict[str, None] = {}
         self._known: dict[tuple[str, str], Group] = {}
@@ -83,7 +86,7 @@ class Dispatch:
 
     def _place(self, alert: AlertState, step: Step) -> None:
         groups = self._state.dispatch.groups
-        for route, labels, text in self.places(alert.labels_raw):
+        for route, labels, text in self.places(alert.judged_raw or alert.labels_raw):
             group = groups.get(self._ids.get((route.id, text), ""))
             if group is None:
                 if alert.firing:
@@ -167,7 +170,7 @@ class Dispatch:
         free: list[AlertState] = []
         held: dict[SuppressionReason, list[str]] = {}
         for alert in alerts:
-            why = self._held_back(alert)
+            why = held_back(alert)
             if why is None:
                 free.append(alert)
             elif alert.firing:
@@ -317,3 +320,12 @@ class Dispatch:
         if way is None or way.told is None or way.delivery != pending.id:
             return pending.notice
         return group_notices.filled_in(pending.notice, way.told, self._state)
+
+
+def held_back(alert: AlertState) -> SuppressionReason | None:
+    """Why an alert is not told of now, or None."""
+    if alert.muted_by:
+        return "in_maintenance" if all(name.startswith(_WINDOW) for name in alert.muted_by) else "silenced"
+    if alert.inhibited_by:
+        return "inhibited"
+    return _HELD.get(alert.held)

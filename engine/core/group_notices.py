@@ -81,7 +81,7 @@ def _alert(alert: AlertState, status: Literal["firing", "resolved"], told: Told)
         fingerprint=alert.fingerprint,
         status=status,
         starts_ms=alert.starts_ms,
-        labels=msgspec.Raw(alert.labels_raw),
+        labels=msgspec.Raw(alert.judged_raw or alert.labels_raw),
         annotations=msgspec.Raw(alert.annotations_raw),
         ends_ms=0 if status == "firing" else min(alert.ends_ms or alert.resolved_ms or told.at_ms, told.at_ms),
         generator_url=alert.generator_url,
