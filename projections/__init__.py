@@ -5,9 +5,11 @@ from __future__ import annotations
 from projections.assessment import AssessmentProjection
 from projections.deliveries import DeliveryProjection
 from projections.ledger import LedgerProjection
+from projections.noise import NoiseProjection
 from projections.projection import Projection, ProjectionStatus
 from projections.projector import Projector, create_tables
 from projections.rejections import RejectionProjection
+from projections.rule_hits import RuleHitsProjection
 from projections.sla import SlaProjection
 from projections.tickets import TicketProjection
 from projections.timeline import TimelineProjection
@@ -27,4 +29,6 @@ def ALL(timezone: str = "Asia/Shanghai") -> list[Projection]:
         LedgerProjection(),
         DeliveryProjection(),
         RejectionProjection(),
+        NoiseProjection(),
+        RuleHitsProjection(),
     ]

@@ -96,7 +96,7 @@ def _after(row: Row, data: Any, event: e.Event) -> Row:
         case e.IncidentResolved(automatic=True):
             return row | {"healed_ms": event.at_ms - row["since_ms"]}
         case e.IncidentResolved():
-            return row | {"useful": event.actor != "system" and not row["false_alarm"] or row["useful"]}
+            return row | {"useful": row["useful"] or (event.actor != "system" and not row["false_alarm"])}
         case e.IncidentMarkedFalseAlarm():
             return row | {"useful": False, "false_alarm": True}
     return row | {"useful": not row["false_alarm"]}  # taken up
@@ -143,7 +143,7 @@ def _noisy(alertname: str, service: str, rows: list[Any]) -> Noisy:
 
 
 def _suggested(alertname: str, service: str, rows: list[Any], pages: int, useful: int) -> tuple[Suggestion, str]:
-    """The mildest rule that fits: wait, where it heals soon; hold, where it comes and goes; noise, where none helped."""
+    """The mildest rule that fits: wait where it heals soon, hold where it comes and goes, noise where none helped."""
     if pages < FEWEST_PAGES or not alertname or 2 * useful > pages:
         return "none", ""
     healed = sorted(row.healed_ms for row in rows if row.healed_ms is not None and not row.useful)

@@ -84,7 +84,7 @@ async def put_rules(request: Request, user: Admin, dry_run: bool = False) -> Res
 
 @router.post("/rules/whatif", responses=_INVALID, openapi_extra=_BODY)
 async def whatif(request: Request, user: Admin, days: Days = 30) -> Response:
-    """What rules would have made of the last days: incidents, pages, breaches, and confirmed incidents that are lost."""
+    """What rules would have made of the last days: incidents, pages, breaches, and what people would have missed."""
     desk = desk_of(request)
     since_ms, until_ms = period(request, days)
     try:
