@@ -34,6 +34,7 @@ from notifiers.email.notifier import EmailNotifier
 from notifiers.outbox import Outbox
 from notifiers.registry import build_all
 from projections import ALL, Projector, create_tables
+from projections.pruning import keep_pruning
 from schemas.commands import Command, RecordDrill
 from schemas.config import EmailChannel, Settings
 from schemas.deliveries import Receipt
@@ -197,17 +198,20 @@ async def serve(settings: Settings, *, standby: bool = False) -> None:
         outbox = Outbox(runtime, notifiers)
         delivering = asyncio.create_task(outbox.run(), name="outbox")
         anchoring = asyncio.create_task(_keep_anchoring(settings, store, runtime), name="anchors")
+        pruning = keep_pruning(store.writing, settings.store.keep_details_days, runtime.now_ms)
+        tidying = asyncio.create_task(pruning, name="pruning")
         try:
             if settings.rules.digest != runtime.rules_digest:
                 await runtime.configure(settings.rules.canonical(), actor="system")
             await _serve_web(settings, store, runtime)
         finally:
             anchoring.cancel()
+            tidying.cancel()
             outbox.stop()
             runtime.end_deliveries()
             await asyncio.wait([delivering], timeout=STOP_S)
             delivering.cancel()
-            await asyncio.gather(delivering, anchoring, return_exceptions=True)
+            await asyncio.gather(delivering, anchoring, tidying, return_exceptions=True)
             await runtime.stop()
     finally:
         store.close()

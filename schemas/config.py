@@ -236,6 +236,10 @@ class Store(WithSecrets):
     """Records that may wait for their commit; beyond it senders get 503 with Retry-After."""
     snapshot_every: Annotated[int, Field(ge=1)] = 20_000
     """Records between snapshots of the core's state."""
+    keep_details_days: Annotated[int, Field(ge=180)] = 400
+    """How long pages and API show alerts, timeline, clocks and deliveries of an incident that is over, from its last
+    event. Then these rows are removed; the incident itself and the log stay, and `tocsin projections rebuild` brings
+    them back (R13 asks for 180 days)."""
 
     @model_validator(mode="after")
     def _keyed_chain_has_a_key(self) -> Self:

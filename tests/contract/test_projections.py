@@ -12,12 +12,14 @@ from sqlalchemy.exc import OperationalError
 
 from projections import ALL, Projection, Projector, create_tables
 from projections.projection import ProjectionStatus
+from projections.pruning import prune
 from projections.tickets import get_ticket
 from schemas import events as e
 from schemas.errors import CommandRejected, StoreUnavailable
 from tests.events import T0, EventLog, alert, opened, requested, rolled_up, whole_life
 
 NAMES = [projection.name for projection in ALL()]
+DETAILS = ("ticket_alerts", "timeline", "timeline_deliveries", "deliveries", "sla_clocks")
 
 
 def busy_log() -> EventLog:
@@ -268,3 +270,55 @@ def test_an_unknown_name_is_rejected_with_the_known_ones(database_engine: Engine
     with pytest.raises(CommandRejected, match=r"no projection ticket; there are tickets, timeline") as rejected:
         Projector(database_engine.begin, EventLog().read, ALL()).rebuild("ticket")
     assert rejected.value.code == "unknown_projection"
+
+
+# --- retention --------------------------------------------------------------------------------------------------------
+
+
+def details_of(engine: Engine, incident: str) -> dict[str, int]:
+    """How many rows of detail each read model has of an incident."""
+    with engine.connect() as conn:
+        return {
+            table.name: len(conn.execute(select(table).where(table.c.incident == incident)).all())
+            for projection in ALL()
+            for table in projection.tables
+            if "incident" in table.c and table.name in DETAILS
+        }
+
+
+def test_details_of_what_was_over_long_ago_are_pruned(database_engine: Engine) -> None:
+    """Alerts, timeline, clocks, deliveries go, the ticket stays; open or younger ones keep all; a rebuild restores."""
+    log, projections = busy_log(), ALL()
+    create_tables(database_engine, projections)
+    projector = Projector(database_engine.begin, log.read, projections)
+    projector.catch_up()
+    before = {name: details_of(database_engine, name) for name in ("INC-1", "INC-2")}
+    assert all(all(rows.values()) for rows in before.values())
+    with database_engine.connect() as conn:
+        ticket = get_ticket(conn, "INC-1")
+    assert ticket is not None
+    assert ticket.state == "closed"
+    assert prune(database_engine.begin, ticket.updated_ms) == 0
+    assert prune(database_engine.begin, ticket.updated_ms + 1) == 1
+    assert not any(details_of(database_engine, "INC-1").values())
+    assert details_of(database_engine, "INC-2") == before["INC-2"]
+    with database_engine.connect() as conn:
+        assert get_ticket(conn, "INC-1") == ticket
+    assert prune(database_engine.begin, ticket.updated_ms + 1) == 0
+    log.add(e.NoteAdded("INC-1", "n9", "seen again"))
+    projector.catch_up()
+    assert not [status.halted for status in projector.status() if status.halted]
+    for projection in projections:
+        projector.rebuild(projection.name)
+    restored = details_of(database_engine, "INC-1")
+    assert restored.pop("timeline") == before["INC-1"].pop("timeline") + 1
+    assert restored == before["INC-1"]
+
+
+def test_nothing_is_pruned_while_a_projection_is_halted(database_engine: Engine) -> None:
+    """Whoever stands still could need its rows when it goes on."""
+    log, healthy = busy_log(), ALL()
+    create_tables(database_engine, healthy)
+    mixed = [Failing(projection, 3) if projection.name == "sla" else projection for projection in healthy]
+    Projector(database_engine.begin, log.read, mixed).catch_up()
+    assert prune(database_engine.begin, T0 + 10**12) == 0
