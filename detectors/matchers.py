@@ -83,6 +83,11 @@ class MatcherIndex(Generic[Key]):
     def __contains__(self, key: object) -> bool:
         return key in self._filed
 
+    def get(self, key: Key) -> Matchers | None:
+        """The set with this key."""
+        one = self._filed.get(key)
+        return one.matchers if one is not None else None
+
     def add(self, key: Key, matchers: Sequence[Matcher]) -> None:
         """File a set, in place of the one with the same key. No matchers at all match everything."""
         self.remove(key)

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from schemas.events import Outage, Severity
+from schemas.silences import ExpireSilence as ExpireSilence
+from schemas.silences import SetSilence as SetSilence
 
 IncidentId = Annotated[str, Field(min_length=1, max_length=120, description="as in INC-7")]
 Text = Annotated[str, Field(max_length=20_000)]
@@ -156,7 +158,7 @@ class RecordDrill(_Command):
 
 Command = Annotated[
     Acknowledge | Assign | StartDiagnosis | AddNote | Mitigate | Resolve | StartReview | Close | Reopen | Merge
-    | MarkFalseAlarm | SetPriority | ReportIncident | TestChannel | RecordDrill,
+    | MarkFalseAlarm | SetPriority | ReportIncident | TestChannel | RecordDrill | SetSilence | ExpireSilence,
     Field(discriminator="type"),
 ]  # fmt: skip
 

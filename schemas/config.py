@@ -136,9 +136,6 @@ class Rules(AlertRules, Denoise):
     incident_kept_s: Annotated[int, Field(ge=3600, le=366 * 86_400)] = 30 * 86_400
     """How long the core remembers an incident that is over, from its last event: so long it can be reopened, and a new
     one of its group is called a recurrence. Log, archive and pages keep it for longer."""
-    incident_kept_s: Annotated[int, Field(ge=3600, le=366 * 86_400)] = 30 * 86_400
-    """How long the core remembers an incident that is over, from its last event: so long it can be reopened, and a new
-    one of its group is called a recurrence. Log, archive and pages keep it for longer."""
     rollup_s: Annotated[int, Field(ge=1, le=3600)] = 60
     """Repeats are counted in the state and written to the log at least so often."""
     external_url: str = "http://127.0.0.1:8080"

@@ -18,6 +18,23 @@ from schemas.drills import DrillRecorded as DrillRecorded
 from schemas.groups import GroupNotice as GroupNotice
 from schemas.groups import GroupNotified as GroupNotified
 from schemas.groups import GroupSuppressed as GroupSuppressed
+from schemas.held import AlertsHeld as AlertsHeld
+from schemas.held import AlertsReleased as AlertsReleased
+from schemas.held import FlappingEnded as FlappingEnded
+from schemas.held import FlappingStarted as FlappingStarted
+from schemas.held import HeldEvent
+from schemas.held import PageWithheld as PageWithheld
+from schemas.held import RulesHit as RulesHit
+from schemas.held import StormEnded as StormEnded
+from schemas.held import StormStarted as StormStarted
+from schemas.held import WindowClosed as WindowClosed
+from schemas.held import WindowOpened as WindowOpened
+from schemas.silences import SilenceCreated as SilenceCreated
+from schemas.silences import SilenceEvent
+from schemas.silences import SilenceExpired as SilenceExpired
+from schemas.silences import SilenceExpiring as SilenceExpiring
+from schemas.silences import SilenceStarted as SilenceStarted
+from schemas.silences import SilenceUpdated as SilenceUpdated
 from schemas.vocabulary import DISPOSITIONS as DISPOSITIONS
 from schemas.vocabulary import AccidentLevel as AccidentLevel
 from schemas.vocabulary import Clock as Clock
@@ -96,18 +113,23 @@ class IncidentOpened(_Data, frozen=True):
 
 
 class AlertsAttached(_Data, frozen=True):
-    """More alerts joined an open incident."""
+    """More alerts joined an open incident: of its group, or by a correlation rule, as `reason` then says."""
 
     incident: str
     alerts: list[AlertRef]
+    reason: str = ""
+    rules_version: int = 0
 
 
 class AlertsResolved(_Data, frozen=True):
-    """Alerts of an incident healed: the sender said so, or it fell silent past the stated time (`timeout`)."""
+    """Alerts of an incident healed: the sender said so, or it fell silent past the stated time (`timeout`).
+
+    With ``storm_over`` they have not healed but leave the incident of the storm, to be judged again.
+    """
 
     incident: str
     fingerprints: list[str]
-    reason: Literal["sender", "timeout"]
+    reason: Literal["sender", "timeout", "storm_over"]
 
 
 class IncidentRaised(_Data, frozen=True):
@@ -356,7 +378,7 @@ EventData = (
     | SlaClockStarted | SlaClockStopped | SlaClockBreached | AccidentProposed
     | DeliveryRequested | DeliveryDue | DeliveryStarted | DeliverySucceeded | DeliveryRetryScheduled
     | DeliveryFailed | DeliveryUnconfirmed | DeliveryCancelled | DrillRecorded
-    | GroupNotified | GroupSuppressed
+    | GroupNotified | GroupSuppressed | HeldEvent | SilenceEvent
 )  # fmt: skip
 
 IncidentEvent = (

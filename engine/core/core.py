@@ -6,15 +6,18 @@ Replaying the same records over the same parsers gives the same events, byte for
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import assert_never
+from typing import Literal, assert_never
 
 import msgspec
 from pydantic import ValidationError
 
 from detectors.rule_checks import problems
-from engine.core import forgetting, orders
+from engine.core import forgetting, gates, orders, reconfiguring, silences, storms, windows
 from engine.core.dispatch import Dispatch
 from engine.core.intake import Intake
+from engine.core.registry import Registry
+from engine.core.ruleset import RuleSet
+from engine.core.settling import Settling
 from engine.core.state import AlertState, Books, State, decode_state, encode_state
 from engine.core.step import Step
 from engine.core.timers import Timers
@@ -43,9 +46,11 @@ class Core:
         self._partition = partition
         self._timers = Timers(self._state.timers)
         self._parsers = parsers
-        self._intake = Intake(self._state, parsers)
         self._rules = Rules.model_validate_json(self._state.rules_json)
-        self._dispatch = Dispatch(self._state, self._rules, lambda alert: None)
+        self._ruleset = RuleSet(self._rules)
+        self._registry = Registry(self._state, self._ruleset)
+        self._intake = Intake(self._state, parsers, self._registry)
+        self._dispatch = Dispatch(self._state, self._rules)
 
     # --- snapshots ----------------------------------------------------------------------------------------------
 
@@ -143,7 +148,7 @@ class Core:
     def _step(self, record: r.Record) -> Step:
         state = self._state
         state.now_ms = max(state.now_ms, record.at_ms)
-        return Step(state, self._rules, self._timers)
+        return Step(state, self._rules, self._timers, self._registry, self._ruleset)
 
     def _tick(self, step: Step) -> None:
         silent: list[AlertState] = []
@@ -163,6 +168,9 @@ class Core:
                 case "group":
                     silent = self._intake.expire(silent, step)
                     self._dispatch.ring(key, due_ms, step)
+                case "silence" | "window" | "release" | "calm" | "storm":
+                    silent = self._intake.expire(silent, step)
+                    _wake(kind, key, due_ms, step)
                 case _:
                     # After a long gap much falls due at once: what expired earlier counts before an incident is woken.
                     silent = self._intake.expire(silent, step)
@@ -212,6 +220,32 @@ class Core:
         self._state.rules_version += 1
         event = e.Configured(self._state.rules_version, digest)
         step.log(event, scope="default", subject="rules", actor=record.actor)
+        self._ruleset = step.ruleset = RuleSet(rules)
+        reconfiguring.reconfigure(step)
+
+
+Denoising = Literal["silence", "window", "release", "calm", "storm"]
+
+
+def _wake(kind: Denoising, key: str, due_ms: int, step: Step) -> None:
+    """Something that holds alerts begins or ends by itself."""
+    settling = Settling(step)
+    match kind:
+        case "silence":
+            silences.wake(key, step)
+        case "window":
+            windows.wake(key, due_ms, step)
+        case "release":
+            alert = step.state.alerts.get(key)
+            settling.judge_again([alert] if alert is not None and alert.held == "noise" else [])
+        case "calm":
+            calmed = gates.has_calmed(key, step)
+            settling.judge_again([calmed] if calmed is not None and calmed.held == "flapping" else [])
+        case "storm":
+            taken = storms.ring(key, step)
+            if taken is not None:
+                settling.end_storm(taken)
+    settling.settle()
 
 
 def _change(record: r.Changed, step: Step) -> None:

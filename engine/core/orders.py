@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from engine.core import forgetting, notices, triage
+from engine.core import forgetting, notices, silences, triage
 from engine.core.state import REMEMBERED_COMMANDS
 from engine.core.step import Step
 from engine.machines import incident as machine
@@ -42,6 +42,10 @@ def _decide(command: c.Command, record: Commanded, step: Step) -> None:
             _test_channel(command, step)
         case c.RecordDrill():
             _record_drill(command, record, step)
+        case c.SetSilence():
+            silences.set_silence(command, record, step)
+        case c.ExpireSilence():
+            silences.expire_silence(command, record, step)
         case c.Merge():
             found = step.state.incidents.get(command.incident)
             _log(machine.decide_merge(found, step.state.incidents.get(command.into), command), record, step)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
-from engine.core import forgetting, notices
+from engine.core import forgetting, notices, triage
+from engine.core.registry import Registry
+from engine.core.ruleset import RuleSet
 from engine.core.state import AlertState, State
 from engine.core.timers import Timers
 from engine.machines import accident, delivery, incident, sla
@@ -22,8 +25,9 @@ Ended = tuple[delivery.Delivery, delivery.DeliveryEvent]
 class Step:
     """Collects the events of one record. Logging an event changes the state at once, and so do its consequences."""
 
-    def __init__(self, state: State, rules: Rules, timers: Timers) -> None:
+    def __init__(self, state: State, rules: Rules, timers: Timers, registry: Registry, ruleset: RuleSet) -> None:
         self.state, self.rules, self.timers = state, rules, timers
+        self.registry, self.ruleset = registry, ruleset
         self.at_ms = state.now_ms
         self.events: list[e.Event] = []
         self.dispositions: dict[e.Disposition, int] = {}
@@ -37,7 +41,18 @@ class Step:
         """Add an event that sets off nothing."""
         self.events.append(e.Event(self.at_ms, actor, scope, subject, data))
 
+    def hit(self, names: Iterable[str]) -> None:
+        """Count that each of these silences, windows or rules has held an alert."""
+        for hits in (self.state.hits, self.state.unrolled_hits):
+            for name in names:
+                hits[name] = hits.get(name, 0) + 1
+
     # --- incidents ----------------------------------------------------------------------------------------------
+
+    def next_id(self, scope: str) -> str:
+        """The id of the next incident of a scope."""
+        number = self.state.numbers[scope] = self.state.numbers.get(scope, 0) + 1
+        return triage.incident_id(scope, number)
 
     def incident(self, data: e.IncidentEvent, *, scope: str, actor: str = SYSTEM) -> Incident:
         """Log an event of an incident, with its consequences; returns the incident after it."""
@@ -59,6 +74,7 @@ class Step:
         self.state.incidents[into.id] = incident.absorb(into, merged)
         if merged.group_key:
             self.state.groups[merged.group_key] = into.id
+        self.registry.merged(merged.id, into.id)
 
     def root(self, incident_id: str) -> Incident | None:
         """The incident that answers for `incident_id`: itself, or what it was merged into."""
@@ -135,6 +151,8 @@ class Step:
     # --- deliveries ---------------------------------------------------------------------------------------------
 
     def _tell(self, before: Incident | None, after: Incident, data: e.EventData) -> None:
+        if after.state != "triggered":
+            self.state.withheld.pop(after.id, None)
         match data:
             case e.IncidentOpened():
                 self.page("opened", after, refs=data.alerts)
@@ -143,13 +161,13 @@ class Step:
             case e.IncidentRaised() if before is not None and after.priority < before.priority and after.is_open:
                 self.page("raised", after, reason=data.reason)
             case e.IncidentAcknowledged():
-                self._cancel(after, "acknowledged")
+                self.cancel(after, "acknowledged")
             case e.IncidentResolved() if before is not None and before.is_open:
-                self._cancel(after, "resolved")
+                self.cancel(after, "resolved")
                 if after.id in self.state.reached:
                     self.page("resolved", after, reason=data.solution)
             case e.IncidentMerged() | e.IncidentMarkedFalseAlarm() | e.IncidentClosed():
-                self._cancel(after, after.state)
+                self.cancel(after, after.state)
             case _:
                 pass
 
@@ -158,6 +176,11 @@ class Step:
     ) -> None:
         """Tell everyone whom the routes name."""
         if kind not in self.rules.delivery.notify:
+            return
+        if kind in delivery.PAGES and (why := self.registry.why_quiet(about.id)) is not None:
+            self.state.withheld.setdefault(about.id, kind)
+            withheld = e.PageWithheld(about.id, kind, why[0], list(why[1]), self.state.rules_version)
+            self.log(withheld, scope=about.scope, subject=f"incident/{about.id}")
             return
         notice = notices.notice_of(kind, about, self.rules, self.at_ms, refs=refs or [], reason=reason)
         for receiver in notices.receivers_of(about, self.rules):
@@ -170,12 +193,16 @@ class Step:
         self.delivery(requested, scope=scope)
         self.delivery(e.DeliveryDue(requested.delivery, requested.channels[0], 1), scope=scope)
 
-    def _cancel(self, about: Incident, reason: str) -> None:
+    def cancel(self, about: Incident, reason: str) -> list[e.NoticeKind]:
+        """Call off the pages of an incident that were not begun yet; their kinds, in order."""
+        kinds: list[e.NoticeKind] = []
         for number in range(1, self.state.told.get(about.id, 0) + 1):
             pending = self.state.deliveries.get(f"{about.id}.{number}")
             if pending is not None and pending.notice.kind in delivery.PAGES:
                 for event in delivery.cancel(pending, reason):
+                    kinds.append(pending.notice.kind)
                     self.delivery(event, scope=about.scope)
+        return kinds
 
     def delivery(self, event: delivery.DeliveryEvent, *, scope: str) -> None:
         """Log an event of a delivery, with its consequences."""

@@ -1,0 +1,209 @@
+"""What is to be found quickly in the state: alerts by their labels, by incident, by what keeps them quiet.
+
+All of it follows from the state and the rules; nothing here is kept in a snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from detectors.inhibition import Inhibition
+from detectors.matchers import MatcherIndex, Matchers, matches
+from engine.core.ruleset import RuleSet
+from engine.core.state import AlertState, State
+from schemas.events import Disposition
+
+MAINTENANCE = "maintenance/"
+OWN_SOURCE = "tocsin"
+"""Alerts that Tocsin raises about itself: nothing keeps them back."""
+
+
+class Registry:
+    """Look-ups over one partition's state. Whoever changes an alert tells it here."""
+
+    def __init__(self, state: State, rules: RuleSet) -> None:
+        self._state = state
+        self._by_labels = {alert.labels_raw: alert for alert in state.alerts.values()}
+        self._mutes: MatcherIndex[str] = MatcherIndex()
+        self._muted: dict[str, dict[str, None]] = {}
+        self._members: dict[str, dict[str, AlertState]] = {}
+        for kept in state.silences.values():
+            if kept.started and not kept.expired:
+                self._mutes.add(kept.silence.id, kept.silence.matchers)
+        for name in state.windows:
+            if name in rules.windows:
+                self._mutes.add(MAINTENANCE + name, rules.windows[name].matchers)
+        self._inhibition = Inhibition(rules.inhibit)
+        for alert in self._firing():
+            self._register(alert)
+            if alert.incident and alert.held in ("", "storm"):
+                self.joins(alert)
+
+    def _firing(self) -> Iterator[AlertState]:
+        return (alert for alert in self._state.alerts.values() if alert.firing)
+
+    # --- alerts -------------------------------------------------------------------------------------------------
+
+    def known(self, labels_raw: bytes) -> AlertState | None:
+        """The alert with these labels, if it is remembered; labels are canonical bytes."""
+        return self._by_labels.get(labels_raw)
+
+    def remember(self, alert: AlertState) -> None:
+        """Know this alert from now on."""
+        self._state.alerts[alert.fingerprint] = alert
+        self._by_labels[alert.labels_raw] = alert
+
+    def forget(self, alert: AlertState) -> None:
+        """Know it no longer."""
+        del self._state.alerts[alert.fingerprint]
+        self._by_labels.pop(alert.labels_raw, None)
+
+    def fires(self, alert: AlertState) -> list[AlertState]:
+        """An alert begins to fire: finds what keeps it quiet; returns those that it may keep quiet."""
+        if alert.source == OWN_SOURCE:
+            return []
+        if self._mutes:
+            alert.muted_by = tuple(sorted(self._mutes.matching(alert.labels)))
+        self._register(alert)
+        if not self._inhibition:
+            return []
+        alert.inhibited_by = self._inhibition.inhibitors(alert.labels)
+        return self._targets(alert)
+
+    def ends(self, alert: AlertState) -> list[AlertState]:
+        """An alert fires no longer; returns those that it may have kept quiet."""
+        for name in alert.muted_by:
+            self._muted.get(name, {}).pop(alert.fingerprint, None)
+        alert.muted_by, alert.inhibited_by = (), ()
+        if not self._inhibition:
+            return []
+        self._inhibition.remove(alert.fingerprint, alert.labels)
+        return self._targets(alert)
+
+    def _register(self, alert: AlertState) -> None:
+        for name in alert.muted_by:
+            self._muted.setdefault(name, {})[alert.fingerprint] = None
+        if self._inhibition and alert.source != OWN_SOURCE:
+            self._inhibition.add(alert.fingerprint, alert.labels)
+
+    def _targets(self, alert: AlertState) -> list[AlertState]:
+        found = (self._state.alerts.get(one) for one in self._inhibition.targets_of(alert.labels))
+        return [one for one in found if one is not None and one.firing]
+
+    def inhibited_anew(self, alert: AlertState) -> bool:
+        """Find again what inhibits a firing alert; whether that is something else than before."""
+        before = alert.inhibited_by
+        alert.inhibited_by = self._inhibition.inhibitors(alert.labels, before)
+        return alert.inhibited_by != before
+
+    # --- what keeps quiet ---------------------------------------------------------------------------------------
+
+    def mute(self, name: str, matchers: Matchers) -> list[AlertState]:
+        """A silence or a window holds from now on; returns the firing alerts that it keeps quiet."""
+        self._mutes.add(name, matchers)
+        probe = raw_probe(matchers)
+        found = []
+        for alert in self._state.alerts.values():
+            if not alert.firing or probe not in (alert.judged_raw or alert.labels_raw) or alert.source == OWN_SOURCE:
+                continue
+            if name not in alert.muted_by and matches(matchers, alert.labels):
+                alert.muted_by = tuple(sorted((*alert.muted_by, name)))
+                self._muted.setdefault(name, {})[alert.fingerprint] = None
+                found.append(alert)
+        return found
+
+    def unmute(self, name: str) -> list[AlertState]:
+        """A silence or a window holds no longer; returns the firing alerts that it kept quiet, by fingerprint."""
+        self._mutes.remove(name)
+        found = [self._state.alerts[one] for one in sorted(self._muted.pop(name, {}))]
+        for alert in found:
+            alert.muted_by = tuple([one for one in alert.muted_by if one != name])
+        return found
+
+    def mutes_by(self, name: str) -> Matchers | None:
+        """What a silence or a window that holds now keeps quiet."""
+        return self._mutes.get(name)
+
+    def muted_by(self, name: str) -> int:
+        """How many firing alerts a silence or a window keeps quiet."""
+        return len(self._muted.get(name, ()))
+
+    def use(self, rules: RuleSet) -> list[AlertState]:
+        """Other rules hold now: find for each firing alert what keeps it quiet; returns those for which it changed."""
+        self._inhibition = Inhibition(rules.inhibit)
+        self._muted.clear()
+        changed = []
+        before = {alert.fingerprint: (alert.muted_by, alert.inhibited_by) for alert in self._firing()}
+        for alert in self._firing():
+            if alert.source != OWN_SOURCE:
+                alert.muted_by = tuple(sorted(self._mutes.matching(alert.labels)))
+            self._register(alert)
+        for alert in self._firing():
+            if alert.source != OWN_SOURCE:
+                self.inhibited_anew(alert)
+            if (alert.muted_by, alert.inhibited_by) != before[alert.fingerprint]:
+                changed.append(alert)
+        return changed
+
+    # --- incidents ----------------------------------------------------------------------------------------------
+
+    def joins(self, alert: AlertState) -> None:
+        """A firing alert belongs to its incident."""
+        self._members.setdefault(self._root(alert.incident), {})[alert.fingerprint] = alert
+
+    def leaves(self, alert: AlertState) -> None:
+        """An alert does not fire in its incident any more."""
+        root = self._root(alert.incident)
+        if (members := self._members.get(root)) is not None:
+            members.pop(alert.fingerprint, None)
+            if not members:
+                del self._members[root]
+
+    def merged(self, incident: str, into: str) -> None:
+        """The alerts of one incident belong to another."""
+        if members := self._members.pop(incident, None):
+            self._members.setdefault(self._root(into), {}).update(members)
+
+    def members(self, incident: str) -> Iterable[AlertState]:
+        """The alerts that fire in an incident."""
+        return self._members.get(incident, {}).values()
+
+    def why_quiet(self, incident: str) -> tuple[Disposition, tuple[str, ...]] | None:
+        """Why an incident tells nobody: all alerts that fire in it are quiet. None where one is not, or none fires."""
+        first = None
+        for alert in self.members(incident):
+            if not alert.is_quiet:
+                return None
+            if first is None or alert.fingerprint < first.fingerprint:
+                first = alert
+        return quiet_by(first) if first is not None else None
+
+    def _root(self, incident_id: str) -> str:
+        incidents = self._state.incidents
+        while (found := incidents.get(incident_id)) is not None and found.merged_into:
+            incident_id = found.merged_into
+        return incident_id
+
+
+def quiet_by(alert: AlertState) -> tuple[Disposition, tuple[str, ...]] | None:
+    """What keeps an alert quiet: silences count before windows, and these before other alerts."""
+    if silences := tuple([name for name in alert.muted_by if not name.startswith(MAINTENANCE)]):
+        return "silenced", silences
+    if alert.muted_by:
+        return "in_maintenance", alert.muted_by
+    if alert.inhibited_by:
+        return "inhibited", tuple([f"inhibit/{one.rule}" for one in alert.inhibited_by])
+    return None
+
+
+def raw_probe(matchers: Matchers) -> bytes:
+    """Bytes that stand in the canonical labels of whatever satisfies the matchers: far quicker to see than labels."""
+    for matcher in matchers:
+        if matcher.op == "=" and matcher.value:
+            return msgspec.json.encode({matcher.name: matcher.value})[1:-1]
+    for matcher in matchers:
+        if not matcher.matches(""):
+            return msgspec.json.encode({matcher.name: ""})[1:-3]
+    return b""
