@@ -15,6 +15,7 @@ from detectors.rule_checks import problems
 from engine.core import forgetting, gates, orders, reconfiguring, silences, storms, windows
 from engine.core.dispatch import Dispatch
 from engine.core.intake import Intake
+from engine.core.live import Live
 from engine.core.registry import Registry
 from engine.core.ruleset import RuleSet
 from engine.core.settling import Settling
@@ -50,6 +51,7 @@ class Core:
         self._ruleset = RuleSet(self._rules)
         self._registry = Registry(self._state, self._ruleset)
         self._intake = Intake(self._state, parsers, self._registry)
+        self._live = Live(self._state, self._registry)
         self._dispatch = Dispatch(self._state, self._rules)
 
     # --- snapshots ----------------------------------------------------------------------------------------------
@@ -83,6 +85,10 @@ class Core:
     def books(self) -> Books:
         """Alerts received since the beginning, by source and disposition."""
         return {source: dict(page) for source, page in self._state.books.items()}
+
+    def live(self) -> Live:
+        """The alerts and silences as they stand now."""
+        return self._live
 
     def pending_deliveries(self) -> list[PendingDelivery]:
         """The attempts that were ordered and have no answer yet, oldest first."""

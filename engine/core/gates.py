@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from detectors import flapping
-from engine.core.registry import OWN_SOURCE, quiet_by
+from engine.core.members import OWN_SOURCE, quiet_by
 from engine.core.state import AlertState
 from engine.core.step import Step
 from schemas import events as e

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from detectors import duplicates
 from engine.core import gates
-from engine.core.registry import OWN_SOURCE, Registry
+from engine.core.members import OWN_SOURCE
+from engine.core.registry import Registry
 from engine.core.settling import Settling, ruled_by
 from engine.core.state import AlertState, State
 from engine.core.step import Step

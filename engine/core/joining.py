@@ -9,7 +9,7 @@ import msgspec
 
 from detectors import grouping
 from engine.core import storms, triage
-from engine.core.registry import OWN_SOURCE
+from engine.core.members import OWN_SOURCE
 from engine.core.state import AlertState
 from engine.core.step import Step
 from schemas import events as e
@@ -70,7 +70,7 @@ def join(group_key: str, newcomers: Sequence[AlertState], actor: str, step: Step
         counts = {"opened": 1, "attached": len(newcomers) - 1} if len(newcomers) > 1 else {"opened": 1}
     for alert in newcomers:
         alert.incident = incident_id
-        step.registry.joins(alert)
+        step.registry.members.join(alert)
     if counts.get("attached") == len(newcomers):
         _reassess(incident_id, newcomers, actor, step)
     return counts

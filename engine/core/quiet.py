@@ -15,14 +15,14 @@ def review(incidents: Iterable[str], step: Step) -> None:
         found = step.root(incident_id)
         if found is None:
             continue
-        why = step.registry.why_quiet(found.id)
+        why = step.registry.members.why_quiet(found.id)
         if why is not None:
             kinds = step.cancel(found, why[0])
             if kinds and found.is_open:
                 step.state.withheld.setdefault(found.id, kinds[0])
-        elif found.id in step.state.withheld and any(step.registry.members(found.id)):
+        elif found.id in step.state.withheld and any(step.registry.members.of(found.id)):
             kind = step.state.withheld.pop(found.id)
             if found.is_open and found.state == "triggered":
-                members = sorted(step.registry.members(found.id), key=lambda alert: alert.fingerprint)
+                members = sorted(step.registry.members.of(found.id), key=lambda alert: alert.fingerprint)
                 refs = [ref_of(alert) for alert in members[:MAX_LISTED]]
                 step.page(kind, found, refs=refs, reason="its alerts are no longer quiet")

@@ -5,19 +5,15 @@ All of it follows from the state and the rules; nothing here is kept in a snapsh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
 from detectors.inhibition import Inhibition
 from detectors.matchers import MatcherIndex, Matchers, matches
+from engine.core.members import MAINTENANCE, OWN_SOURCE, Members
 from engine.core.ruleset import RuleSet
 from engine.core.state import AlertState, State
-from schemas.events import Disposition
-
-MAINTENANCE = "maintenance/"
-OWN_SOURCE = "tocsin"
-"""Alerts that Tocsin raises about itself: nothing keeps them back."""
 
 
 class Registry:
@@ -26,9 +22,11 @@ class Registry:
     def __init__(self, state: State, rules: RuleSet) -> None:
         self._state = state
         self._by_labels = {alert.labels_raw: alert for alert in state.alerts.values()}
+        self._order: list[str] = list(state.alerts)
+        self._ordered = False
         self._mutes: MatcherIndex[str] = MatcherIndex()
         self._muted: dict[str, dict[str, None]] = {}
-        self._members: dict[str, dict[str, AlertState]] = {}
+        self.members = Members(state)
         for kept in state.silences.values():
             if kept.started and not kept.expired:
                 self._mutes.add(kept.silence.id, kept.silence.matchers)
@@ -39,7 +37,7 @@ class Registry:
         for alert in self._firing():
             self._register(alert)
             if alert.incident and alert.held in ("", "storm"):
-                self.joins(alert)
+                self.members.join(alert)
 
     def _firing(self) -> Iterator[AlertState]:
         return (alert for alert in self._state.alerts.values() if alert.firing)
@@ -54,11 +52,22 @@ class Registry:
         """Know this alert from now on."""
         self._state.alerts[alert.fingerprint] = alert
         self._by_labels[alert.labels_raw] = alert
+        self._order.append(alert.fingerprint)
+        self._ordered = False
 
     def forget(self, alert: AlertState) -> None:
         """Know it no longer."""
         del self._state.alerts[alert.fingerprint]
         self._by_labels.pop(alert.labels_raw, None)
+
+    def in_order(self) -> list[str]:
+        """The fingerprints of all alerts, sorted; among them some that are forgotten. Quick where few are new."""
+        if not self._ordered or len(self._order) > 2 * len(self._state.alerts) + 1000:
+            if len(self._order) != len(self._state.alerts):
+                self._order = list(dict.fromkeys(one for one in self._order if one in self._state.alerts))
+            self._order.sort()
+            self._ordered = True
+        return self._order
 
     def fires(self, alert: AlertState) -> list[AlertState]:
         """An alert begins to fire: finds what keeps it quiet; returns those that it may keep quiet."""
@@ -146,56 +155,6 @@ class Registry:
             if (alert.muted_by, alert.inhibited_by) != before[alert.fingerprint]:
                 changed.append(alert)
         return changed
-
-    # --- incidents ----------------------------------------------------------------------------------------------
-
-    def joins(self, alert: AlertState) -> None:
-        """A firing alert belongs to its incident."""
-        self._members.setdefault(self._root(alert.incident), {})[alert.fingerprint] = alert
-
-    def leaves(self, alert: AlertState) -> None:
-        """An alert does not fire in its incident any more."""
-        root = self._root(alert.incident)
-        if (members := self._members.get(root)) is not None:
-            members.pop(alert.fingerprint, None)
-            if not members:
-                del self._members[root]
-
-    def merged(self, incident: str, into: str) -> None:
-        """The alerts of one incident belong to another."""
-        if members := self._members.pop(incident, None):
-            self._members.setdefault(self._root(into), {}).update(members)
-
-    def members(self, incident: str) -> Iterable[AlertState]:
-        """The alerts that fire in an incident."""
-        return self._members.get(incident, {}).values()
-
-    def why_quiet(self, incident: str) -> tuple[Disposition, tuple[str, ...]] | None:
-        """Why an incident tells nobody: all alerts that fire in it are quiet. None where one is not, or none fires."""
-        first = None
-        for alert in self.members(incident):
-            if not alert.is_quiet:
-                return None
-            if first is None or alert.fingerprint < first.fingerprint:
-                first = alert
-        return quiet_by(first) if first is not None else None
-
-    def _root(self, incident_id: str) -> str:
-        incidents = self._state.incidents
-        while (found := incidents.get(incident_id)) is not None and found.merged_into:
-            incident_id = found.merged_into
-        return incident_id
-
-
-def quiet_by(alert: AlertState) -> tuple[Disposition, tuple[str, ...]] | None:
-    """What keeps an alert quiet: silences count before windows, and these before other alerts."""
-    if silences := tuple([name for name in alert.muted_by if not name.startswith(MAINTENANCE)]):
-        return "silenced", silences
-    if alert.muted_by:
-        return "in_maintenance", alert.muted_by
-    if alert.inhibited_by:
-        return "inhibited", tuple([f"inhibit/{one.rule}" for one in alert.inhibited_by])
-    return None
 
 
 def raw_probe(matchers: Matchers) -> bytes:

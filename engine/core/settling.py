@@ -12,6 +12,7 @@ import msgspec
 
 from engine.core import gates, joining, quiet, storms
 from engine.core.gates import Hold
+from engine.core.members import OWN_SOURCE
 from engine.core.state import AlertState
 from engine.core.step import Step
 from schemas import events as e
@@ -88,7 +89,7 @@ class Settling:
 
     def _leave(self, alert: AlertState) -> None:
         """The alert fires in its incident no longer."""
-        self._step.registry.leaves(alert)
+        self._step.registry.members.leave(alert)
         owner = self._step.root(alert.incident)
         if owner is not None:
             self._healed.setdefault(owner.id, []).append(alert.fingerprint)
@@ -199,7 +200,7 @@ def ruled_by(alert: AlertState, step: Step) -> Hold | None:
     severity = joining.severity_of(labels, step)
     hold = None
     judged: Mapping[str, str] = labels
-    if not rules.is_empty and alert.source != gates.OWN_SOURCE:
+    if not rules.is_empty and alert.source != OWN_SOURCE:
         annotations = joining.annotations_of(alert)
         ruling = rules.rule_on(labels, annotations, severity, alert.source, "firing" if alert.firing else "resolved")
         judged = ruling.labels

@@ -171,7 +171,7 @@ def mute(name: str, matchers: tuple[Matcher, ...], step: Step) -> tuple[int, lis
     """A silence or window holds from now on; how many alerts it keeps quiet, and which incidents tell nobody by it."""
     alerts = step.registry.mute(name, matchers)
     owners = {owner.id: None for alert in alerts if alert.incident and (owner := step.root(alert.incident))}
-    return len(alerts), [one for one in sorted(owners) if step.registry.why_quiet(one) is not None]
+    return len(alerts), [one for one in sorted(owners) if step.registry.members.why_quiet(one) is not None]
 
 
 def unmute(name: str, step: Step) -> None:

@@ -74,7 +74,7 @@ class Step:
         self.state.incidents[into.id] = incident.absorb(into, merged)
         if merged.group_key:
             self.state.groups[merged.group_key] = into.id
-        self.registry.merged(merged.id, into.id)
+        self.registry.members.merge(merged.id, into.id)
 
     def root(self, incident_id: str) -> Incident | None:
         """The incident that answers for `incident_id`: itself, or what it was merged into."""
@@ -177,7 +177,7 @@ class Step:
         """Tell everyone whom the routes name."""
         if kind not in self.rules.delivery.notify:
             return
-        if kind in delivery.PAGES and (why := self.registry.why_quiet(about.id)) is not None:
+        if kind in delivery.PAGES and (why := self.registry.members.why_quiet(about.id)) is not None:
             self.state.withheld.setdefault(about.id, kind)
             withheld = e.PageWithheld(about.id, kind, why[0], list(why[1]), self.state.rules_version)
             self.log(withheld, scope=about.scope, subject=f"incident/{about.id}")

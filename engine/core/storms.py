@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from detectors import grouping
 from detectors.storms import Arrivals, line
 from engine.core import triage
-from engine.core.registry import OWN_SOURCE
+from engine.core.members import OWN_SOURCE
 from engine.core.state import AlertState, Storm
 from engine.core.step import Step
 from schemas import events as e

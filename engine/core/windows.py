@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.core import quiet
-from engine.core.registry import MAINTENANCE
+from engine.core.members import MAINTENANCE
 from engine.core.silences import mute, unmute
 from engine.core.step import Step
 from schemas import events as e

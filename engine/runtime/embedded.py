@@ -18,6 +18,7 @@ from schemas.commands import COMMAND, Command
 from schemas.deliveries import PendingDelivery
 from schemas.errors import StoreUnavailable
 from schemas.events import DeliveryDue, DeliveryStarted, LoggedEvent
+from schemas.live import LiveState
 from schemas.ports import Outcome, Parser
 
 STOP_S = 10.0
@@ -177,6 +178,10 @@ class EmbeddedRuntime:
     async def caught_up(self) -> None:
         """Wait until the read models show all that is committed now."""
         await self._followers.caught_up()
+
+    def live(self) -> LiveState:
+        """The alerts and silences as they stand now; ask anew for each answer, a roll-back replaces it."""
+        return self._judge.core.live()
 
     def dispositions(self) -> Books:
         """The books since the beginning, as committed or about to be."""

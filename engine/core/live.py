@@ -1,0 +1,102 @@
+"""The live state for the outer rooms: views of alerts and silences, made when they are asked for."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+
+from detectors.matchers import matches
+from engine.core.members import MAINTENANCE
+from engine.core.registry import Registry, raw_probe
+from engine.core.state import AlertState, KeptSilence, State
+from schemas.alerts import labels_of
+from schemas.live import AlertQuery, LiveAlert, LiveSilence
+from schemas.silences import SilenceState
+
+EVERY = AlertQuery()
+
+
+class Live:
+    """`schemas.live.LiveState` over one partition's state."""
+
+    def __init__(self, state: State, registry: Registry) -> None:
+        self._state, self._registry = state, registry
+
+    def alerts(self, query: AlertQuery = EVERY) -> Iterator[LiveAlert]:
+        """The alerts that a query asks for, by fingerprint. Lazy."""
+        alerts, probe, matchers = self._state.alerts, raw_probe(query.matchers), query.matchers
+        order = self._registry.in_order()
+        for place in range(bisect_right(order, query.after) if query.after else 0, len(order)):
+            alert = alerts.get(order[place])
+            if alert is None or probe not in (alert.judged_raw or alert.labels_raw) or not _asked(alert, query):
+                continue
+            if not matchers or matches(matchers, alert.labels):
+                yield self._view(alert)
+
+    def alert(self, fingerprint: str) -> LiveAlert | None:
+        """One alert, or None when it is not remembered."""
+        found = self._state.alerts.get(fingerprint)
+        return self._view(found) if found is not None else None
+
+    def silences(self) -> Sequence[LiveSilence]:
+        """All silences, in the order in which they were made."""
+        return [self._silence(kept) for kept in self._state.silences.values()]
+
+    def silence(self, silence_id: str) -> LiveSilence | None:
+        """One silence, or None."""
+        kept = self._state.silences.get(silence_id)
+        return self._silence(kept) if kept is not None else None
+
+    def hits(self) -> Mapping[str, int]:
+        """How many alerts each silence, window and rule has held."""
+        return dict(self._state.hits)
+
+    def open_windows(self) -> Mapping[str, int]:
+        """The maintenance windows that are open now, each with its end."""
+        return dict(self._state.windows)
+
+    def _silence(self, kept: KeptSilence) -> LiveSilence:
+        state: SilenceState = "expired" if kept.expired else "active" if kept.started else "pending"
+        return LiveSilence(kept.silence, state, self._state.hits.get(kept.silence.id, 0))
+
+    def _view(self, alert: AlertState) -> LiveAlert:
+        owner = self._registry.members.owner(alert.incident) if alert.incident else ""
+        return LiveAlert(
+            fingerprint=alert.fingerprint,
+            labels=alert.labels,
+            annotations=labels_of(alert.annotations_raw),
+            firing=alert.firing,
+            state="suppressed" if alert.is_quiet else "active",
+            severity=alert.severity,
+            starts_ms=alert.starts_ms,
+            ends_ms=alert.ends_ms,
+            expires_ms=alert.expires_ms,
+            updated_ms=alert.updated_ms,
+            resolved_ms=alert.resolved_ms,
+            generator_url=alert.generator_url,
+            source=alert.source,
+            scope=alert.scope,
+            incident=owner,
+            silenced_by=tuple([name for name in alert.muted_by if not name.startswith(MAINTENANCE)]),
+            inhibited_by=tuple([one.fingerprint for one in alert.inhibited_by]),
+            maintained_by=tuple([name[len(MAINTENANCE) :] for name in alert.muted_by if name.startswith(MAINTENANCE)]),
+            held=alert.held,
+            held_by=alert.held_by,
+        )
+
+
+def _asked(alert: AlertState, query: AlertQuery) -> bool:
+    """Whether the query asks for alerts in the state of this one."""
+    if not alert.firing and not query.resolved:
+        return False
+    if alert.held == "dropped_by_rule" and not query.dropped:
+        return False
+    if not alert.is_quiet:
+        return query.active
+    if alert.inhibited_by and not query.inhibited:
+        return False
+    if not alert.muted_by:
+        return True
+    in_window = any(name.startswith(MAINTENANCE) for name in alert.muted_by)
+    silenced = any(not name.startswith(MAINTENANCE) for name in alert.muted_by)
+    return (query.silenced or not silenced) and (query.in_maintenance or not in_window)
