@@ -2,7 +2,8 @@
 
 Journalled ticks, attempts and answers belong to the rules of their time: they are left out, timers ring exactly when
 they are due, and whatever falls due to be sent is started and confirmed in the same millisecond. A command goes to
-the incident that holds most of the alerts of the one that it was meant for.
+the incident that holds the alert that joined the one that it was meant for last, and still fires here: the one that
+made the person look.
 """
 
 from __future__ import annotations
@@ -92,26 +93,15 @@ class Rerun:
         return command.model_copy(update=changed) if changed else command
 
     def counterpart(self, incident: str) -> Life | None:
-        """The incident here that stands for one of the real past: that of most of its alerts, the oldest of equals."""
+        """The incident here that stands for one of the real past: that of the alert that joined it last and fires."""
         if incident in self._reported:
             return self.tally.life(self._reported[incident])
         real = self._actual.lives.get(incident)
         if real is None:
             return None
-        held: dict[str, int] = {}
-        for alert in real.alerts:
-            if (home := self.tally.home.get(alert)) is not None:
-                held[home] = held.get(home, 0) + 1
-        if not held:
-            return None
-        most = max(held.values())
-        return self.tally.life(
-            min((home for home, number in held.items() if number == most), key=lambda home: self._age(home))
-        )
-
-    def _age(self, incident: str) -> tuple[int, str]:
-        life = self.tally.lives[incident]
-        return life.opened_ms, life.id
+        homes = [alert for alert in reversed(real.alerts) if alert in self.tally.home]
+        firing = [alert for alert in homes if self.tally.stays[alert][-1].until_ms is None]
+        return self.tally.life(self.tally.home[(firing or homes)[0]]) if homes else None
 
 
 def _opened(events: Iterable[e.Event]) -> list[str]:

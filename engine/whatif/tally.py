@@ -25,7 +25,7 @@ class Life(msgspec.Struct):
     priority: e.Priority
     opened_ms: int
     alerts: dict[str, None] = {}
-    """Fingerprints of its alerts, those of incidents merged into it included."""
+    """Fingerprints of its alerts, those of incidents merged into it included; the one that joined last at the end."""
     ended_ms: int | None = None
     paged_ms: int | None = None
     confirmed: bool = False
@@ -108,6 +108,7 @@ class Tally:
 
     def _join(self, life: Life, alerts: list[e.AlertRef], at_ms: int) -> None:
         for alert in alerts:
+            life.alerts.pop(alert.fingerprint, None)
             life.alerts[alert.fingerprint] = None
             self.home[alert.fingerprint] = life.id
             self.stays.setdefault(alert.fingerprint, []).append(Stay(life.id, at_ms))
