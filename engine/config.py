@@ -92,13 +92,14 @@ def _with_secrets(section: Any, place: Place, folder: Path, problems: list[Probl
     for name in type(section).model_fields:
         value = getattr(section, name)
         if name.endswith("_file") and isinstance(value, Path):
-            changed[name[:-5]] = _secret(folder / value, (*place, name), problems)
+            changed[name[:-5]] = secret_of(folder / value, (*place, name), problems)
         elif isinstance(value, BaseModel | Mapping):
             changed[name] = _with_secrets(value, (*place, name), folder, problems)
     return section.model_copy(update=changed)
 
 
-def _secret(file: Path, place: Place, problems: list[Problem]) -> SecretStr | None:
+def secret_of(file: Path, place: Place, problems: list[Problem]) -> SecretStr | None:
+    """The text of a file without the line feed at its end; None, and one more of `problems`, if it cannot be read."""
     try:
         text = file.read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as unreadable:

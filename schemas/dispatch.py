@@ -6,7 +6,7 @@ with the other rules, so addresses and secrets stay in `channels`. Source: Alert
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
@@ -103,34 +103,31 @@ class Dispatch(Section):
 
     @model_validator(mode="after")
     def _leads_somewhere(self) -> Self:
-        if self.route is None:
-            return self
-        if not self.route.receiver:
-            raise ValueError("route.receiver: the root route must name a receiver")
-        if self.route.matchers:
-            raise ValueError("route.matchers: the root route must not have any matchers")
-        if self.route.continue_:
-            raise ValueError("route.continue: the root route cannot have it")
-        for key in ("mute_time_intervals", "active_time_intervals"):
-            if getattr(self.route, key):
-                raise ValueError(f"route.{key}: the root route must not have any")
-        for place, route in _walk(self.route, "route"):
-            self._check_names(place, route)
+        if self.route is not None:
+            check_tree(self.route, self.receivers, self.time_intervals)
         return self
-
-    def _check_names(self, place: str, route: DispatchRoute) -> None:
-        if route.receiver and route.receiver not in self.receivers:
-            raise ValueError(f"{place}.receiver: no receiver named {route.receiver!r}")
-        for key in ("mute_time_intervals", "active_time_intervals"):
-            for index, name in enumerate(getattr(route, key)):
-                if name not in self.time_intervals:
-                    raise ValueError(f"{place}.{key}[{index}]: no time interval named {name!r}")
 
     def channels(self) -> Iterator[tuple[str, str]]:
         """Each channel that an integration uses, with the integration's place."""
         for name, receiver in self.receivers.items():
             for index, integration in enumerate(receiver.integrations):
                 yield f"receivers.{name}.integrations[{index}].channel", integration.channel
+
+
+def check_tree(root: DispatchRoute, receivers: Container[str], time_intervals: Container[str]) -> None:
+    """Raise ValueError, its text beginning with the place, where the tree has no root or leads to an unknown name."""
+    if not root.receiver:
+        raise ValueError("route.receiver: the root route must name a receiver")
+    for key in ("matchers", "continue_", "mute_time_intervals", "active_time_intervals"):
+        if getattr(root, key):
+            raise ValueError(f"route.{key.rstrip('_')}: the root route must not have any")
+    for place, route in _walk(root, "route"):
+        if route.receiver and route.receiver not in receivers:
+            raise ValueError(f"{place}.receiver: no receiver named {route.receiver!r}")
+        for key in ("mute_time_intervals", "active_time_intervals"):
+            for index, name in enumerate(getattr(route, key)):
+                if name not in time_intervals:
+                    raise ValueError(f"{place}.{key}[{index}]: no time interval named {name!r}")
 
 
 def _walk(route: DispatchRoute, place: str, depth: int = 0) -> Iterator[tuple[str, DispatchRoute]]:

@@ -238,7 +238,7 @@ def test_without_a_route_there_are_no_groups() -> None:
     [
         ({"route": {}}, "route.receiver"),
         ({"route": {"receiver": "x"}}, "route.receiver: no receiver named 'x'"),
-        ({"route": {"receiver": "a", "matchers": ["a=b"]}}, "must not have any matchers"),
+        ({"route": {"receiver": "a", "matchers": ["a=b"]}}, "route.matchers: the root route must not have any"),
         ({"route": {"receiver": "a", "routes": [{"receiver": "b"}]}}, "route.routes[0].receiver"),
         ({"route": {"receiver": "a", "routes": [{"mute_time_intervals": ["n"]}]}}, "no time interval named 'n'"),
         ({"route": {"receiver": "a", "group_by": ["...", "x"]}}, "cannot have `...`"),
