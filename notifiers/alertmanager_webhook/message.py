@@ -99,8 +99,8 @@ def as_group(notice: Notice) -> GroupNotice:
         fingerprint="",
         status="resolved" if over else "firing",
         starts_ms=notice.opened_ms,
-        labels=Raw(_sorted(labels)),
-        annotations=Raw(_sorted({"reason": notice.reason, "summary": notice.title})),
+        labels=Raw(_sorted(_whole(labels))),
+        annotations=Raw(_sorted(_whole({"reason": notice.reason, "summary": notice.title}))),
         ends_ms=notice.at_ms if over else 0,
         generator_url=notice.url,
     )
@@ -109,6 +109,11 @@ def as_group(notice: Notice) -> GroupNotice:
         key=f'{{}}:{{incident="{notice.incident}"}}', receiver="incidents", reason="all_resolved" if over else "first",
         labels={"incident": notice.incident}, external_url=url, alerts=[alert],
     )  # fmt: skip
+
+
+def _whole(pairs: dict[str, str]) -> dict[str, str]:
+    """Half an emoji is no UTF-8 and must not stop a message."""
+    return {name: value.encode(errors="replace").decode() for name, value in pairs.items()}
 
 
 def _alert(alert: GroupAlert) -> _Alert:

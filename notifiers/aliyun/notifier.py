@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from notifiers.aliyun import acs3
-from notifiers.phones import domestic, masked
+from notifiers.phones import domestic, e164, masked
 from notifiers.ratelimit import Rate
 from notifiers.redaction import keep_out_of_logs
 from notifiers.rendering import one_line
@@ -112,7 +112,7 @@ class AliyunSmsNotifier:
             for detail in (one for one in listed if one.get("OutId") == delivery):
                 failed = detail.get("SendStatus") == FAILED
                 reached += not failed
-                lost += f"; not reached {masked(phone)}: {detail.get('ErrCode', '')}" if failed else ""
+                lost += f"; not reached {masked(e164(phone))}: {detail.get('ErrCode', '')}" if failed else ""
                 ids = ids or str(detail.get("BizId", ""))
         if lost and not reached:
             raise DeliveryError(one_line(f"no number was reached{lost}"), permanent=True, vendor_code="OK")

@@ -27,6 +27,8 @@ LINK_UNITS = 45
 UCS2 = 0x08
 """`data_coding` for UTF-16, big-endian."""
 THROTTLED_S = 5
+OCTETS = {"password": 8, "system_id": 15, "sender": 20}
+"""SMPP v3.4, 4.1.1 and 4.4.1, without the ending NUL."""
 _PASSING = {
     0x08: "the gateway has a system error",
     0x14: "the gateway's queue is full",
@@ -51,10 +53,13 @@ class SmppNotifier:
     rate: Rate | None = None
 
     def __init__(self, name: str, channel: SmppChannel) -> None:
-        """Raises ConfigError without a password."""
+        """Raises ConfigError without a password, and for what is longer than SMPP has room for."""
         if channel.password is None:
             raise ConfigError("give password or password_file", key=f"channels.{name}.password")
         self._channel, self._password = channel, channel.password.get_secret_value()
+        for key, value in (("password", self._password), ("system_id", channel.system_id), ("sender", channel.sender)):
+            if not value.isascii() or len(value) > OCTETS[key]:
+                raise ConfigError(f"SMPP takes {OCTETS[key]} ASCII characters at most", key=f"channels.{name}.{key}")
         self.robot = f"smpp:{channel.host}:{channel.port}:{channel.system_id}"
         keep_out_of_logs(self._password)
 

@@ -108,7 +108,7 @@ class TencentSmsNotifier:
                     continue
                 good = status.get("ReportStatus") == "SUCCESS"
                 reached += good
-                lost += "" if good else f"; not reached {masked(phone)}: {status.get('Description', '')}"
+                lost += "" if good else f"; not reached {masked(e164(phone))}: {status.get('Description', '')}"
                 ids = ids or str(status.get("SerialNo", ""))
         return Receipt(one_line(f"Ok{lost}"), ids) if reached else None
 

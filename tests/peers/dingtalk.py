@@ -90,7 +90,10 @@ class DingTalkPeer(HttpPeer):
     def _accept(self, raw: bytes, mode: Mode) -> web.Response:
         try:
             message = json.loads(raw)
-            said = message["markdown"]["text"] if message["msgtype"] == "markdown" else message["text"]["content"]
+            kind = message["msgtype"]
+            said = message[kind]["content" if kind == "text" else "text"]
+            if kind == "actionCard" and not message[kind]["singleURL"]:
+                return _say(40035, "缺少参数 singleURL")
         except (ValueError, KeyError):
             return _say(40035, "缺少参数 json")
         if not said:

@@ -34,7 +34,7 @@ class HttpPeer:
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=1024 * 1024)
-        app.router.add_post("/{path:.*}", self._handle)
+        app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
@@ -47,7 +47,10 @@ class HttpPeer:
         await self._runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        raw = await request.read()
+        aside = self.aside(request, await request.read())
+        if aside is not None:
+            return aside
+        raw = self.content(request, await request.read())
         self.bodies.append(raw)
         self.callers.append(request.get_extra_info("peername"))
         mode = self.script.popleft() if self.script else self.mode
@@ -71,6 +74,16 @@ class HttpPeer:
             case "slow":
                 await asyncio.sleep(self.slow_s)
         return self.answer(request, raw, mode)
+
+    def aside(self, request: web.Request, raw: bytes) -> web.Response | None:
+        """The answer to a request that is no message (for a token, for receipts): modes and scripts pass it by."""
+        if request.method != "POST":
+            return web.Response(status=405)
+        return None
+
+    def content(self, request: web.Request, raw: bytes) -> bytes:
+        """What of a request is the message: its body, or what stands in its query."""
+        return raw
 
     def take(self, raw: bytes) -> None:
         """Keep a message that was accepted."""
