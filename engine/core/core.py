@@ -11,8 +11,9 @@ from typing import Literal, assert_never
 import msgspec
 from pydantic import ValidationError
 
+from detectors.correlation import Change
 from detectors.rule_checks import problems
-from engine.core import forgetting, gates, orders, reconfiguring, silences, storms, windows
+from engine.core import correlating, forgetting, gates, orders, reconfiguring, silences, storms, windows
 from engine.core.dispatch import Dispatch
 from engine.core.intake import Intake
 from engine.core.live import Live
@@ -258,6 +259,7 @@ def _change(record: r.Changed, step: Step) -> None:
     try:
         change = msgspec.json.decode(record.body, type=_Change)
         event: e.EventData = e.ChangeRecorded(record.source, change.title, change.service, change.version, change.url)
+        correlating.remember_change(Change(step.at_ms, change.service, change.title), step.state)
     except msgspec.DecodeError as unreadable:
         event = e.PayloadRejected(record.source, "$", str(unreadable))
     step.log(event, scope="default", subject=f"source/{record.source}", actor=f"source:{record.source}")

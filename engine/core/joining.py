@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from detectors import grouping
-from engine.core import storms, triage
+from engine.core import correlating, storms, triage
 from engine.core.members import OWN_SOURCE
 from engine.core.state import AlertState
 from engine.core.step import Step
@@ -65,6 +65,10 @@ def join(group_key: str, newcomers: Sequence[AlertState], actor: str, step: Step
         step.incident(reopened, scope=latest.scope, actor=actor)
     elif (storm := storms.taking(newcomers, step)) is not None:
         incident_id, counts = storms.absorb(storm, newcomers, refs, actor, step), {"storm": len(newcomers)}
+    elif (found := correlating.related_to(newcomers, step)) is not None:
+        incident_id = step.state.groups[group_key] = found.incident
+        attached = e.AlertsAttached(found.incident, refs, found.reason, step.state.rules_version)
+        step.incident(attached, scope=newcomers[0].scope, actor=actor)
     else:
         incident_id = _open(group_key, newcomers, refs, latest.id if latest else "", actor, step)
         counts = {"opened": 1, "attached": len(newcomers) - 1} if len(newcomers) > 1 else {"opened": 1}

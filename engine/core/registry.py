@@ -12,6 +12,7 @@ import msgspec
 from detectors.inhibition import Inhibition
 from detectors.matchers import MatcherIndex, Matchers, matches
 from engine.core.members import MAINTENANCE, OWN_SOURCE, Members
+from engine.core.open_incidents import OpenIncidents
 from engine.core.ruleset import RuleSet
 from engine.core.state import AlertState, State
 
@@ -27,6 +28,7 @@ class Registry:
         self._mutes: MatcherIndex[str] = MatcherIndex()
         self._muted: dict[str, dict[str, None]] = {}
         self.members = Members(state)
+        self.open_incidents = OpenIncidents(state)
         for kept in state.silences.values():
             if kept.started and not kept.expired:
                 self._mutes.add(kept.silence.id, kept.silence.matchers)

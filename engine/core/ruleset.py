@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from detectors import alert_rules
+from detectors.correlation import Correlator
 from detectors.inhibition import InhibitionRule
 from detectors.matchers import MatcherIndex, Matchers
 from detectors.windows import Window
@@ -18,6 +19,7 @@ class RuleSet:
     def __init__(self, rules: Rules) -> None:
         denoise: Denoise = rules
         self.alert_rules = alert_rules.RuleSet(rules)
+        self.correlator = Correlator(rules)
         self.inhibit = inhibition_rules(denoise)
         self.flapping, self.storm, self.silence_notice_s = denoise.flapping, denoise.storm, denoise.silence_notice_s
         self.windows = {

@@ -208,6 +208,8 @@ def ruled_by(alert: AlertState, step: Step) -> Hold | None:
         if ruling.verdict != "pass":
             disposition: e.Disposition = "dropped_by_rule" if ruling.verdict == "drop" else "noise"
             hold = Hold(disposition, (f"rule/{ruling.rule}",))
+        else:
+            step.hit([f"rule/{name}" for name in ruling.applied])
     alert.judged_raw = b"" if judged == labels else msgspec.json.encode(dict(sorted(judged.items())))
     alert.severity = severity
     alert.scope, alert.group_key = joining.belongs_to(judged, step)

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from detectors.correlation import Change
 from detectors.inhibition import Inhibitor
 from detectors.storms import Arrivals
 from engine.core.timers import Timer
@@ -138,6 +139,8 @@ class State(msgspec.Struct):
     """By scope."""
     withheld: dict[str, NoticeKind] = {}
     """Incidents that would have paged if their alerts were not all quiet, and how."""
+    changes: list[Change] = []
+    """Changes of services that were reported of late."""
     hits: dict[str, int] = {}
     """How many alerts each silence, window and rule has held."""
     unrolled_hits: dict[str, int] = {}

@@ -61,6 +61,7 @@ class Step:
         self.state.incidents[after.id] = after
         self.log(data, scope=scope, subject=f"incident/{after.id}", actor=actor)
         forgetting.note(after, self.state, self.rules, self.timers)
+        self.registry.open_incidents.note(after)
         if isinstance(data, e.IncidentMerged):
             self._take_over(after)
         self._clocks(after, data)
