@@ -16,6 +16,7 @@ from engine.chain import Chains, Position
 from engine.store.appender import Appender, Entry, read_position
 from engine.store.archive import records_of, segment_at
 from engine.store.chains import Keyring, read_chains
+from engine.store.checkpointer import Checkpointer
 from engine.store.database import (
     WRITES,
     database_url,
@@ -80,6 +81,8 @@ class Store:
         # SQLite has one write lock for all; PostgreSQL lets read models write beside the append.
         self._writing_turns = self._append_turns if engine.dialect.name == "sqlite" else Turns()
         self._shares_engine = False
+        self._file = lock_file.database if lock_file else None
+        self._checkpointer: Checkpointer | None = None
 
     @classmethod
     def open(
@@ -142,7 +145,9 @@ class Store:
         self._refuse_when_read_only()
         if entries:
             with self._append_turns.first():
+                self._refuse_when_full()
                 self._appender.append(partition, entries, also)
+            self._wrote()
 
     def journal(self, *, partition: int = 0, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Record]]:
         """The records from offset `start` to before `stop`, in order; read in chunks, each a short read of its own.
@@ -230,6 +235,7 @@ class Store:
         """
         self._refuse_when_read_only()
         with self._writing_turns.after(), _outages_only():
+            self._refuse_when_full()
             connection = self.engine.connect().execution_options(**{WRITES: True})
             with connection:
                 make_durable(connection, durable)
@@ -237,6 +243,7 @@ class Store:
                     if connection.dialect.name == "postgresql" and not durable:
                         connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
                     yield connection
+        self._wrote()
 
     def lock_writer(self) -> None:
         """Be this database's only writer until `close` or the end of the process.
@@ -248,9 +255,13 @@ class Store:
         with self._append_turns.first():
             self._appender.lock()
         self.chains()
+        if self._file is not None and self._checkpointer is None:
+            self._checkpointer = Checkpointer(self.engine, self._file, self._append_turns)
 
     def close(self) -> None:
         """Let go of the database and of the writer's lock; calling it twice is harmless."""
+        if self._checkpointer is not None:
+            self._checkpointer.close()
         with self._append_turns.first():
             self._appender.close()
         if not self._shares_engine:
@@ -260,6 +271,14 @@ class Store:
     def _reading(self, doing: str) -> Iterator[Connection]:
         with outages_named(doing), self.engine.connect() as connection:
             yield connection
+
+    def _refuse_when_full(self) -> None:
+        if self._checkpointer is not None:
+            self._checkpointer.refuse_when_full()
+
+    def _wrote(self) -> None:
+        if self._checkpointer is not None:
+            self._checkpointer.wrote()
 
     def _refuse_when_read_only(self) -> None:
         if self._read_only:

@@ -16,6 +16,7 @@ class LockFile:
     """An flock'ed file; the kernel lets go of it when the process ends, however it ends."""
 
     def __init__(self, database: Path) -> None:
+        self.database = database
         self.path = database.with_name(database.name + ".writer")
         self._descriptor: int | None = None
 
