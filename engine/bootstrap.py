@@ -9,10 +9,11 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
 import structlog
 import uvicorn
@@ -24,6 +25,7 @@ from engine.runtime.anchoring import Mail, keep_anchoring
 from engine.runtime.drill import run_drill
 from engine.runtime.embedded import EmbeddedRuntime
 from engine.runtime.judge import replay
+from engine.runtime.metrics import RuntimeMetrics
 from engine.runtime.recent import RecentLog
 from engine.runtime.worker import Limits
 from engine.store import Keyring, Store, retention
@@ -39,6 +41,7 @@ from schemas.commands import Command, RecordDrill
 from schemas.config import EmailChannel, Settings
 from schemas.deliveries import Receipt
 from schemas.errors import ConcurrencyConflict, ConfigError, StoreUnavailable, TocsinError
+from schemas.ports import Runtime
 from sources import PARSERS
 from web.accounts import Accounts
 from web.app import create_app
@@ -166,12 +169,12 @@ async def command_alone(settings: Settings, command: Command) -> None:
 
 def run(settings: Settings, *, standby: bool = False) -> None:
     """`serve`, on the fast event loop; see there for what it raises."""
-    _tune_interpreter()
+    tune_interpreter()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings, standby=standby))
 
 
-def _tune_interpreter() -> None:
+def tune_interpreter() -> None:
     """For short waits: no full collection over what was imported, and threads that yield soon."""
     gc.collect()
     gc.freeze()  # some 300,000 objects that live as long as the process; walking them takes a tenth of a second
@@ -185,7 +188,7 @@ async def serve(settings: Settings, *, standby: bool = False) -> None:
     Raises ConfigError, StoreUnavailable, and ConcurrencyConflict where another process serves this database; as a
     `standby` it waits for that process to end, and takes over.
     """
-    _set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level)
     notifiers = build_all(settings.channels)
     store = open_store(settings)
     try:
@@ -203,7 +206,7 @@ async def serve(settings: Settings, *, standby: bool = False) -> None:
         try:
             if settings.rules.digest != runtime.rules_digest:
                 await runtime.configure(settings.rules.canonical(), actor="system")
-            await _serve_web(settings, store, runtime)
+            await serve_web(settings, store, runtime)
         finally:
             anchoring.cancel()
             tidying.cancel()
@@ -240,7 +243,25 @@ async def _keep_anchoring(settings: Settings, store: Store, runtime: EmbeddedRun
         await keep_anchoring(store, settings.anchors, runtime.now_ms, anchor_mail(settings))
 
 
-async def _serve_web(settings: Settings, store: Store, runtime: EmbeddedRuntime) -> None:
+class Served(Runtime, Protocol):
+    """A running engine with what a web server shows of it."""
+
+    @property
+    def metrics(self) -> RuntimeMetrics:
+        """What the engine measures of itself."""
+        ...
+
+    def status(self) -> Mapping[str, object]:
+        """Whether inputs are accepted (``ready``), and what stands against it."""
+        ...
+
+    async def failed(self) -> None:
+        """Return, or raise what went wrong, when the runtime has ended by itself."""
+        ...
+
+
+async def serve_web(settings: Settings, store: Store, runtime: Served) -> None:
+    """Serve the web until a signal comes, or the runtime ends; raises StoreUnavailable for that."""
     accounts = open_accounts(settings, store, runtime.now_ms)
     app = create_app(
         runtime, settings, store.engine, accounts, status=runtime.status, registry=runtime.metrics.registry
@@ -306,7 +327,7 @@ def _announce(settings: Settings, listening: socket.socket, accounts: Accounts) 
         print(f"First run: create the administrator at {address}/setup?token={token}", flush=True)
 
 
-def _set_up_logging(level: str) -> None:
+def set_up_logging(level: str) -> None:
     """One line of key=value pairs per entry, on standard error; libraries only from warnings up."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
     structlog.configure(

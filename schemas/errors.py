@@ -6,6 +6,7 @@ TocsinError
 ├── CommandRejected        a command is understood but not possible now: carries a stable code
 ├── ConcurrencyConflict    somebody else wrote first: read again and retry
 ├── StoreUnavailable       the database or disk did not take it: nothing was accepted
+├── NotDecidedYet          accepted, and the decision did not come in time: ask again with the same key
 ├── Overloaded             the queue is full: nothing was accepted, come back later
 ├── DeliveryError          a channel did not take a message: says whether trying again can help
 └── ProjectionFailed       one read model stopped at one position: the others go on
@@ -59,6 +60,17 @@ class ConcurrencyConflict(TocsinError):
 
 class StoreUnavailable(TocsinError):
     """The database or the disk did not take a commit. Nothing of it was accepted; the caller may retry."""
+
+
+class NotDecidedYet(TocsinError):
+    """Accepted and kept, and it will be decided, but not within the time that a caller waits (in a cluster).
+
+    Ask again with the same idempotency key: it is decided once. `partition` and `offset` are its place in the topic.
+    """
+
+    def __init__(self, partition: int, offset: int) -> None:
+        super().__init__("accepted, and not decided yet")
+        self.partition, self.offset = partition, offset
 
 
 class Overloaded(TocsinError):

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from schemas.commands import COMMAND
-from schemas.errors import CommandRejected, Overloaded, StoreUnavailable
+from schemas.errors import CommandRejected, NotDecidedYet, Overloaded, StoreUnavailable
 from schemas.events import IncidentOpened, IncidentState
 from schemas.ports import Outcome
 from web.accounts import Session
@@ -119,6 +119,8 @@ async def run(request: Request, actor: str, fixed: dict[str, str]) -> Outcome | 
         if known(f"refused.{rejected.code}"):
             return {"refused": rejected.code}
         return _sealed(request, "rejected", rejected.reason)
+    except NotDecidedYet:
+        return {"said": "accepted"}
     except Overloaded:
         return {"refused": "overloaded"}
     except StoreUnavailable:

@@ -47,6 +47,7 @@ def _event(logged: LoggedEvent) -> dict[str, object]:
     "/commands",
     responses={
         **_REFUSALS,
+        202: {"description": "In a cluster: kept, and not decided in time. Ask again with the same Idempotency-Key"},
         400: {"description": "The body is not text: {code, reason}"},
         404: {"description": "There is no such incident or channel: {code, reason}"},
         409: {"description": "Not possible in the present state: {code, reason}"},

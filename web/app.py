@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from schemas.config import Settings
-from schemas.errors import ConfigError, Overloaded, StoreUnavailable
+from schemas.errors import ConfigError, NotDecidedYet, Overloaded, StoreUnavailable
 from schemas.ports import Runtime
 from web import actions, admin, api, api_docs, incidents, reports, rules, rules_api, signin
 from web.accounts import Accounts
@@ -131,6 +131,7 @@ def ready(request: Request) -> Response:
 def _add_refusals(app: FastAPI) -> None:
     app.add_exception_handler(NotSignedIn, _not_signed_in)
     app.add_exception_handler(NotAllowed, _not_allowed)
+    app.add_exception_handler(NotDecidedYet, _accepted)
     app.add_exception_handler(Overloaded, _busy)
     app.add_exception_handler(StoreUnavailable, _busy)
     app.add_exception_handler(OperationalError, _busy)
@@ -169,6 +170,13 @@ async def _not_signed_in(request: Request, refused: Exception) -> Response:
 async def _not_allowed(request: Request, refused: Exception) -> Response:
     assert isinstance(refused, NotAllowed)
     return _refusal(request, 403, refused.code)
+
+
+async def _accepted(request: Request, waiting: Exception) -> Response:
+    """Kept and not decided yet (in a cluster): to ask again with the same Idempotency-Key is safe."""
+    assert isinstance(waiting, NotDecidedYet)
+    place = {"partition": waiting.partition, "offset": waiting.offset}
+    return JSONResponse({"code": "not_decided_yet", "reason": str(waiting), **place}, 202, {"Retry-After": "1"})
 
 
 async def _busy(request: Request, refused: Exception) -> Response:

@@ -204,7 +204,7 @@ def too_large(limit: int) -> Refused:
 
 
 def _problems(outcome: Outcome) -> list[str]:
-    return [
+    return [*outcome.problems] + [
         f"{logged.event.data.place}: {logged.event.data.reason}"
         for logged in outcome.events
         if isinstance(logged.event.data, PayloadRejected)
@@ -221,8 +221,21 @@ def _v2_answer(outcome: Outcome) -> tuple[int, bytes]:
     return 400, _encode(shown)
 
 
+def _undecided_answer(outcome: Outcome) -> tuple[int, bytes]:
+    place = {"partition": outcome.partition, "offset": outcome.offset}
+    answer: dict[str, object] = {"received": outcome.received, "decided": False, **place}
+    if outcome.problems:
+        answer["problems"] = list(outcome.problems[:PROBLEMS_SHOWN])
+    return (400 if outcome.problems and len(outcome.problems) >= outcome.received else 202), _encode(answer)
+
+
 def _hook_answer(outcome: Outcome) -> tuple[int, bytes]:
-    """200 with the count of each disposition; 400 only if nothing was understood, for senders retry no 4xx."""
+    """200 with the count of each disposition; 400 only if nothing was understood, for senders retry no 4xx.
+
+    In a cluster 202: the alerts are kept, and decided a moment later.
+    """
+    if not outcome.decided:
+        return _undecided_answer(outcome)
     dispositions = dict(outcome.dispositions)
     received = sum(dispositions.values())
     problems = _problems(outcome)

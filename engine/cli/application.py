@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from engine import bootstrap
 from engine.cli import (
     backup,
+    cluster,
     config,
     demo,
     doctor,
@@ -65,6 +66,7 @@ def _options(
 
 
 app.command("serve")(serve.serve)
+app.command("worker")(cluster.worker)
 app.command("demo")(demo.demo)
 app.command("ingest")(ingest.ingest)
 app.command("explain")(explain.explain)
@@ -73,6 +75,7 @@ app.command("doctor")(doctor.doctor)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.command("drill")(backup.drill)
+app.add_typer(cluster.app, name="cluster")
 app.add_typer(log.app, name="log")
 app.add_typer(journal.app, name="journal")
 app.add_typer(incidents.app, name="incidents")

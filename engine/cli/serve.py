@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from engine import bootstrap
+from engine import bootstrap, bootstrap_cluster
 from engine.cli.options import ConfigOption, settings_of
 
 
@@ -17,4 +17,8 @@ def serve(
     config: ConfigOption = None,
 ) -> None:
     """Run Tocsin until SIGTERM or Ctrl-C. 启动服务。"""
-    bootstrap.run(settings_of(config), standby=standby)
+    settings = settings_of(config)
+    if settings.cluster is not None:
+        bootstrap_cluster.run_web(settings)
+    else:
+        bootstrap.run(settings, standby=standby)

@@ -172,16 +172,19 @@ class Tocsin:
 def wait_for_read_models(database: str) -> None:
     """Wait until the read models beside a running server show everything that is committed now."""
     until = time.monotonic() + PATIENCE_S
-    wanted: int | None = None
+    wanted: dict[int, int] | None = None
+    column = checkpoints.c
     while True:
         with closing(Store.open(database, read_only=True)) as store:
-            wanted = store.position().next_seq - 1 if wanted is None else wanted
+            if wanted is None:
+                wanted = {number: store.position(number).next_seq - 1 for number in store.partitions()}
             with store.engine.connect() as connection:
-                shown = connection.execute(select(func.min(checkpoints.c.position))).scalar()
-        if (-1 if shown is None else shown) >= wanted:
+                query = select(column.partition, func.min(column.position)).group_by(column.partition)
+                shown = {row[0]: row[1] for row in connection.execute(query)}
+        if all(shown.get(number, -1) >= seq for number, seq in wanted.items()):
             return
-        assert time.monotonic() < until, f"waited {PATIENCE_S:g} s for the read models to show event {wanted}: {shown}"
-        time.sleep(0.03)
+        assert time.monotonic() < until, f"waited {PATIENCE_S:g} s for the read models to show {wanted}: {shown}"
+        time.sleep(0.02)
 
 
 def webhook(*alerts: Mapping[str, str], status: str = "firing", starts: str = "2026-01-05T04:00:00Z") -> bytes:

@@ -126,7 +126,9 @@ def faults_of(topic: TopicState, cluster: Cluster) -> list[str]:
         found = len(topic.partitions)
         faults.append(f"it has {found} partitions, cluster.partitions says {cluster.partitions}")
     if topic.fewest_replicas < cluster.replication:
-        faults.append(f"a partition has {topic.fewest_replicas} replicas, cluster.replication says {cluster.replication}")
+        faults.append(
+            f"a partition has {topic.fewest_replicas} replicas, cluster.replication says {cluster.replication}"
+        )
     if topic.without_leader:
         faults.append(f"partitions {topic.without_leader} have no leader: nothing can be written there")
     for name, wanted in wanted_settings(cluster).items():
