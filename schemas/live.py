@@ -113,3 +113,11 @@ class LiveState(Protocol):
     def open_windows(self) -> Mapping[str, int]:
         """The maintenance windows that are open now: name and end (UTC milliseconds)."""
         ...
+
+    def groups(self) -> Sequence[LiveGroup]:
+        """All notification groups, in the order in which they began."""
+        ...
+
+    def receivers(self, fingerprint: str) -> Sequence[str]:
+        """The receivers of dispatch to which an alert goes, by name; none where it is off."""
+        ...

@@ -52,8 +52,8 @@ class Core:
         self._ruleset = RuleSet(self._rules)
         self._registry = Registry(self._state, self._ruleset)
         self._intake = Intake(self._state, parsers, self._registry)
-        self._live = Live(self._state, self._registry)
         self._dispatch = Dispatch(self._state, self._rules)
+        self._live = Live(self._state, self._registry, self._dispatch)
 
     # --- snapshots ----------------------------------------------------------------------------------------------
 

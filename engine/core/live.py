@@ -6,11 +6,12 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
 from detectors.matchers import matches
+from engine.core.dispatch import Dispatch
 from engine.core.members import MAINTENANCE
 from engine.core.registry import Registry, raw_probe
 from engine.core.state import AlertState, KeptSilence, State
 from schemas.alerts import labels_of
-from schemas.live import AlertQuery, LiveAlert, LiveSilence
+from schemas.live import AlertQuery, LiveAlert, LiveGroup, LiveSilence
 from schemas.silences import SilenceState
 
 EVERY = AlertQuery()
@@ -19,8 +20,8 @@ EVERY = AlertQuery()
 class Live:
     """`schemas.live.LiveState` over one partition's state."""
 
-    def __init__(self, state: State, registry: Registry) -> None:
-        self._state, self._registry = state, registry
+    def __init__(self, state: State, registry: Registry, dispatch: Dispatch) -> None:
+        self._state, self._registry, self._dispatch = state, registry, dispatch
 
     def alerts(self, query: AlertQuery = EVERY) -> Iterator[LiveAlert]:
         """The alerts that a query asks for, by fingerprint. Lazy."""
@@ -54,6 +55,18 @@ class Live:
     def open_windows(self) -> Mapping[str, int]:
         """The maintenance windows that are open now, each with its end."""
         return dict(self._state.windows)
+
+    def groups(self) -> Sequence[LiveGroup]:
+        """All notification groups, in the order in which they began."""
+        return [
+            LiveGroup(group.id, group.key, group.receiver, group.labels, list(group.alerts), tuple(group.by))
+            for group in self._state.dispatch.groups.values()
+        ]
+
+    def receivers(self, fingerprint: str) -> Sequence[str]:
+        """The receivers of dispatch to which an alert goes, by name; none where it is off."""
+        found = self._state.alerts.get(fingerprint)
+        return self._dispatch.receivers_of(found) if found is not None else ()
 
     def _silence(self, kept: KeptSilence) -> LiveSilence:
         state: SilenceState = "expired" if kept.expired else "active" if kept.started else "pending"
