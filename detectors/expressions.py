@@ -209,8 +209,9 @@ def required_labels(tree: Node) -> dict[str, tuple[str, ...]]:
             name = label_of(one)
             if name is not None and other.kind == "constant" and other.text is not None:
                 return {name: (other.text,)}
-    if tree.text in ("@in", "_in_") and tree.parts[1].kind == "list":
-        name, values = label_of(tree.parts[0]), [part.text for part in tree.parts[1].parts]
-        if name is not None and values:
-            return {name: tuple(value for value in values if value is not None)} if None not in values else {}
+    if tree.text == "@in" and tree.parts[1].kind == "list":
+        name, listed = label_of(tree.parts[0]), tree.parts[1].parts
+        values = tuple(part.text for part in listed if part.kind == "constant" and part.text is not None)
+        if name is not None and values and len(values) == len(listed):
+            return {name: values}
     return {}
