@@ -79,6 +79,28 @@ def dump(settings: Settings) -> str:
     return yaml.safe_dump(_shown(settings), sort_keys=False, allow_unicode=True, width=120)
 
 
+def write(settings: Settings) -> str:
+    """What of the settings is not the default as YAML, secrets included: keep the file from others."""
+    return yaml.safe_dump(_revealed(settings), sort_keys=False, allow_unicode=True, width=120)
+
+
+def _revealed(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        texts = value.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        names = {field.alias or name: name for name, field in type(value).model_fields.items()}
+        kept = {key: _revealed(getattr(value, names[key])) for key in texts}
+        plain = {key: texts[key] if isinstance(kept[key], int) else kept[key] for key in texts}
+        kind = getattr(value, "type", None)  # tells channels apart: never left out
+        return {"type": kind, **plain} if isinstance(kind, str) else plain
+    if isinstance(value, Mapping):
+        return {key: _revealed(inner) for key, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return [_revealed(inner) for inner in value]
+    return (
+        value.get_secret_value() if isinstance(value, SecretStr) else str(value) if isinstance(value, Path) else value
+    )
+
+
 # --- secrets ------------------------------------------------------------------------------------------------------
 
 
@@ -116,9 +138,10 @@ def secret_of(file: Path, place: Place, problems: list[Problem]) -> SecretStr | 
 def _shown(value: Any) -> Any:
     if isinstance(value, BaseModel):
         fields = {name: getattr(value, name) for name in type(value).model_fields}
+        texts = value.model_dump(mode="json", by_alias=True)
         return {
-            name: _shown(inner)
-            for name, inner in fields.items()
+            key: texts[key] if isinstance(inner, int) else _shown(inner)  # spans of time have units in the file
+            for (name, inner), key in zip(fields.items(), texts, strict=True)
             if inner is not None and not (isinstance(inner, SecretStr) and fields.get(f"{name}_file"))
         }
     if isinstance(value, Mapping):
