@@ -21,6 +21,7 @@ import uvloop
 
 from engine.core import CORE_VERSION
 from engine.core.state import Books
+from engine.rules_desk import SYSTEM, Desk
 from engine.runtime.anchoring import Mail, keep_anchoring
 from engine.runtime.drill import run_drill
 from engine.runtime.embedded import EmbeddedRuntime
@@ -41,10 +42,11 @@ from schemas.commands import Command, RecordDrill
 from schemas.config import EmailChannel, Settings
 from schemas.deliveries import Receipt
 from schemas.errors import ConcurrencyConflict, ConfigError, StoreUnavailable, TocsinError
-from schemas.ports import Runtime
+from schemas.ports import Outcome, Runtime
 from sources import PARSERS
 from web.accounts import Accounts
 from web.app import create_app
+from web.desk import use_desk
 
 log = structlog.get_logger(__name__)
 
@@ -152,6 +154,18 @@ def drill(settings: Settings, backups: Path, now_ms: int, *, decide_again: bool)
         live.close()
 
 
+def rules_desk(settings: Settings, store: Store, runtime: Runtime | None = None) -> Desk:
+    """Where the rules are looked at and, with a running engine of its own, changed: a cluster's are in its files."""
+    if not isinstance(runtime, EmbeddedRuntime):
+        return Desk(store, settings, PARSERS)
+    engine = runtime
+
+    async def configure(body: bytes, actor: str) -> Outcome:
+        return await engine.configure(body, actor=actor)
+
+    return Desk(store, settings, PARSERS, configure)
+
+
 async def command_alone(settings: Settings, command: Command) -> None:
     """Run one command while no server does. Raises ConcurrencyConflict where one runs, and CommandRejected."""
     store = open_store(settings)
@@ -204,8 +218,8 @@ async def serve(settings: Settings, *, standby: bool = False) -> None:
         pruning = keep_pruning(store.writing, settings.store.keep_details_days, runtime.now_ms)
         tidying = asyncio.create_task(pruning, name="pruning")
         try:
-            if settings.rules.digest != runtime.rules_digest:
-                await runtime.configure(settings.rules.canonical(), actor="system")
+            if await asyncio.to_thread(rules_desk(settings, store).file_has_changed):
+                await runtime.configure(settings.rules.canonical(), actor=SYSTEM)
             await serve_web(settings, store, runtime)
         finally:
             anchoring.cancel()
@@ -266,6 +280,7 @@ async def serve_web(settings: Settings, store: Store, runtime: Served) -> None:
     app = create_app(
         runtime, settings, store.engine, accounts, status=runtime.status, registry=runtime.metrics.registry
     )
+    use_desk(app, rules_desk(settings, store, runtime))
     listening = _listen(settings)
     config = uvicorn.Config(
         app, http=app.state.http, loop="none", log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S,
