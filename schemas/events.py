@@ -14,6 +14,10 @@ from typing import Literal, get_args
 import msgspec
 
 from schemas.alert_refs import AlertRef as AlertRef
+from schemas.clocks import AccidentProposed as AccidentProposed
+from schemas.clocks import SlaClockBreached as SlaClockBreached
+from schemas.clocks import SlaClockStarted as SlaClockStarted
+from schemas.clocks import SlaClockStopped as SlaClockStopped
 from schemas.drills import DrillRecorded as DrillRecorded
 from schemas.groups import GroupNotice as GroupNotice
 from schemas.groups import GroupNotified as GroupNotified
@@ -224,51 +228,6 @@ class IncidentMarkedFalseAlarm(_Data, frozen=True):
 
     incident: str
     reason: str
-
-
-# --- clocks and assessment --------------------------------------------------------------------------------------
-
-
-class SlaClockStarted(_Data, frozen=True):
-    """A promise runs: `target_s` seconds until `due_ms` (R11)."""
-
-    incident: str
-    clock: Clock
-    target_s: int
-    due_ms: int
-
-
-class SlaClockStopped(_Data, frozen=True):
-    """The promised thing was done after `elapsed_ms`; `breached` when that was too late."""
-
-    incident: str
-    clock: Clock
-    elapsed_ms: int
-    breached: bool
-
-
-class SlaClockBreached(_Data, frozen=True):
-    """The due time passed and the promised thing is not done."""
-
-    incident: str
-    clock: Clock
-    target_s: int
-    due_ms: int
-
-
-class AccidentProposed(_Data, frozen=True):
-    """An outage passed a line of annex 3 (安全事故定级说明): a deduction is proposed, for a person to decide.
-
-    `criterion` is the line (``一般.1``), `points` the deduction (15, 30 or 100), `outage_hours` the line's hours.
-    """
-
-    incident: str
-    level: AccidentLevel
-    criterion: str
-    points: int
-    outage: Outage
-    outage_hours: int
-    outage_since_ms: int
 
 
 # --- deliveries -------------------------------------------------------------------------------------------------

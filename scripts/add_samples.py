@@ -92,8 +92,9 @@ def _new_commands() -> Iterable[CommandSample]:
         name = model.model_fields["type"].default
         shown = [msgspec.json.decode(one.body) for one in kept if one.type == name]
         if _lacks(tuple(model.model_fields), shown):
-            schema = model.model_json_schema()["properties"]
-            body = {field: _fitting(field, wanted) for field, wanted in schema.items()}
+            schema = model.model_json_schema()
+            named = schema.get("$defs", {})
+            body = {field: _fitting(field, wanted, named) for field, wanted in schema["properties"].items()}
             yield CommandSample(name, msgspec.Raw(model.model_validate(body).model_dump_json().encode()))
 
 
@@ -101,7 +102,7 @@ def _lacks(fields: tuple[str, ...], shown: list[dict[str, Any]]) -> bool:
     return not shown or not set(fields) <= set().union(*shown)
 
 
-def _filled(wanted: msgspec.inspect.Type, name: str = "") -> Any:
+def _filled(wanted: msgspec.inspect.Type, name: str = "") -> Any:  # noqa: C901 - one case per type
     """A value of a type in which no field has its default."""
     inspect = msgspec.inspect
     match wanted:
@@ -109,8 +110,10 @@ def _filled(wanted: msgspec.inspect.Type, name: str = "") -> Any:
             return wanted.cls(**{field.name: _filled(field.type, field.name) for field in wanted.fields})
         case inspect.LiteralType():
             return wanted.values[-1]
-        case inspect.ListType():
+        case inspect.ListType() | inspect.VarTupleType():
             return [_filled(wanted.item_type, name)]
+        case inspect.FloatType():
+            return 0.75
         case inspect.DictType():
             return {_filled(wanted.key_type, "key"): _filled(wanted.value_type, name)}
         case inspect.UnionType():
@@ -127,15 +130,26 @@ def _filled(wanted: msgspec.inspect.Type, name: str = "") -> Any:
             return f"{name} 值"
 
 
-def _fitting(name: str, wanted: dict[str, Any]) -> Any:
-    """A value that a JSON schema of a command's field takes."""
+def _fitting(name: str, wanted: dict[str, Any], named: dict[str, Any]) -> Any:
+    """A value that a JSON schema of a command's field takes; `named` are the schemas that others refer to."""
+    if "$ref" in wanted:
+        wanted = named[wanted["$ref"].rsplit("/", 1)[1]]
     if "anyOf" in wanted:
-        return _fitting(name, wanted["anyOf"][0])
+        return _fitting(name, wanted["anyOf"][0], named)
     if "const" in wanted or "enum" in wanted:
         return wanted.get("const", wanted.get("enum", [""])[-1])
-    if wanted["type"] == "integer":
-        return wanted["minimum"] + 1
-    return True if wanted["type"] == "boolean" else f"{name} 值"
+    match wanted["type"]:
+        case "integer":
+            return wanted["minimum"] + 1
+        case "boolean":
+            return True
+        case "array":
+            return [_fitting(name, wanted["items"], named)]
+        case "object":
+            fields = wanted.get("properties", {name: {"type": "string"}})
+            return {field: _fitting(field, inner, named) for field, inner in fields.items()}
+        case _:
+            return f"{name} 值"
 
 
 if __name__ == "__main__":
