@@ -10,6 +10,7 @@ import socket
 import sys
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -21,6 +22,7 @@ import uvloop
 
 from engine.core import CORE_VERSION
 from engine.core.state import Books
+from engine.reloading import OnSignal, Reloading
 from engine.rules_desk import SYSTEM, Desk
 from engine.runtime.anchoring import Mail, keep_anchoring
 from engine.runtime.drill import run_drill
@@ -181,11 +183,11 @@ async def command_alone(settings: Settings, command: Command) -> None:
         store.close()
 
 
-def run(settings: Settings, *, standby: bool = False) -> None:
+def run(settings: Settings, *, standby: bool = False, read: Callable[[], Settings] | None = None) -> None:
     """`serve`, on the fast event loop; see there for what it raises."""
     tune_interpreter()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, standby=standby))
+        runner.run(serve(settings, standby=standby, read=read))
 
 
 def tune_interpreter() -> None:
@@ -196,8 +198,8 @@ def tune_interpreter() -> None:
     sys.setswitchinterval(SWITCH_S)
 
 
-async def serve(settings: Settings, *, standby: bool = False) -> None:
-    """Run the embedded runtime and its web server until SIGTERM or SIGINT.
+async def serve(settings: Settings, *, standby: bool = False, read: Callable[[], Settings] | None = None) -> None:
+    """Run the embedded runtime and its web server until SIGTERM or SIGINT; on SIGHUP `read` the settings again.
 
     Raises ConfigError, StoreUnavailable, and ConcurrencyConflict where another process serves this database; as a
     `standby` it waits for that process to end, and takes over.
@@ -220,7 +222,7 @@ async def serve(settings: Settings, *, standby: bool = False) -> None:
         try:
             if await asyncio.to_thread(rules_desk(settings, store).file_has_changed):
                 await runtime.configure(settings.rules.canonical(), actor=SYSTEM)
-            await serve_web(settings, store, runtime)
+            await serve_web(settings, store, runtime, Reloading(read, runtime, outbox) if read else None)
         finally:
             anchoring.cancel()
             tidying.cancel()
@@ -274,12 +276,18 @@ class Served(Runtime, Protocol):
         ...
 
 
-async def serve_web(settings: Settings, store: Store, runtime: Served) -> None:
+async def serve_web(settings: Settings, store: Store, runtime: Served, reloading: Reloading | None = None) -> None:
     """Serve the web until a signal comes, or the runtime ends; raises StoreUnavailable for that."""
     accounts = open_accounts(settings, store, runtime.now_ms)
+
+    async def reload() -> None:
+        if reloading is None:
+            raise ConfigError("this server cannot read its configuration again")
+        app.state.site = replace(app.state.site, settings=await reloading.reload())
+
     app = create_app(
-        runtime, settings, store.engine, accounts, status=runtime.status, registry=runtime.metrics.registry
-    )
+        runtime, settings, store.engine, accounts, runtime.status, runtime.metrics.registry, reload=reload
+    )  # fmt: skip
     use_desk(app, rules_desk(settings, store, runtime))
     listening = _listen(settings)
     config = uvicorn.Config(
@@ -292,6 +300,7 @@ async def serve_web(settings: Settings, store: Store, runtime: Served) -> None:
     failed = asyncio.create_task(runtime.failed(), name="runtime")
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signal_number, server.stop)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, OnSignal(reload))
     await asyncio.wait([serving, failed], return_when=asyncio.FIRST_COMPLETED)
     if failed.done():
         server.stop()

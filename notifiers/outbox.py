@@ -66,6 +66,11 @@ class Outbox:
         """Begin no more attempts; those under way are finished and reported. What waits keeps for the next start."""
         self._stopping = True
 
+    def use(self, notifiers: Mapping[str, Notifier[Any]]) -> Mapping[str, Notifier[Any]]:
+        """Deliver through these channels from the next attempt on; returns those of before."""
+        before, self._notifiers = self._notifiers, notifiers
+        return before
+
     async def run(self) -> None:
         """Deliver whatever falls due, for ever. What waits, waits in the lanes; a crash loses none of it.
 
