@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from schemas.config import Rules
 from schemas.matchers import Matchers
 from schemas.silences import Silence, SilenceState
 from schemas.vocabulary import Disposition, Severity
@@ -89,6 +90,10 @@ class LiveState(Protocol):
     Call it from the thread of the engine's loop and use an answer up before the next ``await``: it reads the state
     itself, nothing is copied.
     """
+
+    def rules(self) -> Rules:
+        """The rules in force."""
+        ...
 
     def alerts(self, query: AlertQuery = ...) -> Iterator[LiveAlert]:
         """The alerts that a query asks for, by fingerprint. Lazy: a page costs what it shows and skips."""

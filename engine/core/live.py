@@ -11,6 +11,7 @@ from engine.core.members import MAINTENANCE
 from engine.core.registry import Registry, raw_probe
 from engine.core.state import AlertState, KeptSilence, State
 from schemas.alerts import labels_of
+from schemas.config import Rules
 from schemas.live import AlertQuery, LiveAlert, LiveGroup, LiveSilence
 from schemas.silences import SilenceState
 
@@ -22,6 +23,13 @@ class Live:
 
     def __init__(self, state: State, registry: Registry, dispatch: Dispatch) -> None:
         self._state, self._registry, self._dispatch = state, registry, dispatch
+        self._rules: tuple[bytes, Rules] | None = None
+
+    def rules(self) -> Rules:
+        """The rules in force."""
+        if self._rules is None or self._rules[0] is not self._state.rules_json:
+            self._rules = self._state.rules_json, Rules.model_validate_json(self._state.rules_json)
+        return self._rules[1]
 
     def alerts(self, query: AlertQuery = EVERY) -> Iterator[LiveAlert]:
         """The alerts that a query asks for, by fingerprint. Lazy."""

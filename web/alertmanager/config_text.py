@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from schemas.channels import Channel, EmailChannel, SlackChannel, WeComAppChannel
-from schemas.config import Rules, Settings
+from schemas.config import Rules
 from schemas.dispatch import DispatchReceiver
 from schemas.matchers import Matcher
 
@@ -23,24 +23,22 @@ OWN_RECEIVER = "tocsin"
 """Stands at the root where Tocsin's own routes of incidents are all there is."""
 
 
-def receivers_of(settings: Settings) -> Sequence[str]:
+def receivers_of(rules: Rules) -> Sequence[str]:
     """The names of all receivers, in the order of the file."""
-    rules = settings.rules
     if rules.dispatch.route is not None:
         return tuple(rules.dispatch.receivers)
     return (OWN_RECEIVER, *rules.receivers)
 
 
-def config_text(settings: Settings) -> str:
+def config_text(rules: Rules, channels: Mapping[str, Channel]) -> str:
     """The text; where there is no tree of routes, Tocsin's own routes of incidents stand in for it."""
-    rules = settings.rules
     if rules.dispatch.route is None:
         content = _own(rules)
     else:
         content = {
             "route": rules.dispatch.route.model_dump(mode="json", exclude_none=True, exclude_defaults=True),
             "receivers": [
-                {"name": name, **_integrations(receiver, settings.channels)}
+                {"name": name, **_integrations(receiver, channels)}
                 for name, receiver in rules.dispatch.receivers.items()
             ],
             "time_intervals": [
@@ -70,12 +68,12 @@ def _own(rules: Rules) -> dict[str, Any]:
 def _integrations(receiver: DispatchReceiver, channels: Mapping[str, Channel]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for integration in receiver.integrations:
-        kind, settings = _as_alertmanager(channels[integration.channel])
+        kind, settings = _as_alertmanager(channels.get(integration.channel))
         found.setdefault(kind, []).append({"send_resolved": integration.send_resolved, **settings})
     return found
 
 
-def _as_alertmanager(channel: Channel) -> tuple[str, dict[str, Any]]:
+def _as_alertmanager(channel: Channel | None) -> tuple[str, dict[str, Any]]:
     """The nearest thing to a channel that Alertmanager has; a webhook where there is none."""
     if isinstance(channel, EmailChannel):
         smarthost = f"{channel.host}:{channel.port}"

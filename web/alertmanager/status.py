@@ -29,7 +29,7 @@ async def get_status(request: Request) -> Response:
         {
             "cluster": {"name": "tocsin", "status": "ready", "peers": [{"name": "tocsin", "address": address}]},
             "versionInfo": said | {"buildUser": "", "buildDate": "", "goVersion": ""},
-            "config": {"original": config_text(site.settings)},
+            "config": {"original": config_text(site.runtime.live().rules(), site.settings.channels)},
             "uptime": moment(site.began_ms),
         }
     )
@@ -38,7 +38,7 @@ async def get_status(request: Request) -> Response:
 async def get_receivers(request: Request) -> Response:
     """The receivers by name."""
     wanted = queries.matchers(request, "receiver_matchers", "failed to parse receiver_matchers param: ")
-    named = [(name, queries.receiver_labels(name)) for name in receivers_of(site_of(request).settings)]
+    named = [(name, queries.receiver_labels(name)) for name in receivers_of(site_of(request).runtime.live().rules())]
     kept = [{"name": name, "labels": labels} for name, labels in named if matches(wanted, labels)]
     return answer(kept)
 
