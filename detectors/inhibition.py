@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from detectors.matchers import MatcherIndex, Matchers, matches
+from schemas.denoise import Denoise, read
 
 _Place = tuple[int, tuple[str, ...]]
 """A rule by number, and the values of the labels that have to be equal."""
@@ -23,6 +24,14 @@ class InhibitionRule(msgspec.Struct, frozen=True):
     source: Matchers
     target: Matchers
     equal: tuple[str, ...] = ()
+
+
+def inhibition_rules(denoise: Denoise) -> Sequence[InhibitionRule]:
+    """The rules of inhibition, each with a name."""
+    return [
+        InhibitionRule(one.name or str(place), read(one.source_matchers), read(one.target_matchers), one.equal)
+        for place, one in enumerate(denoise.inhibit, 1)
+    ]
 
 
 class Inhibitor(msgspec.Struct, frozen=True):

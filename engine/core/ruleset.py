@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from detectors import alert_rules
 from detectors.correlation import Correlator
-from detectors.inhibition import InhibitionRule
+from detectors.inhibition import inhibition_rules
 from detectors.matchers import MatcherIndex, Matchers
 from detectors.windows import Window
 from schemas.config import Rules
@@ -37,14 +37,6 @@ class RuleSet:
     def hold_back_of(self, labels: Mapping[str, str]) -> list[HoldBack]:
         """The rules by which an alert has to last before it opens anything."""
         return [self._hold_back[name] for name in self._held_back.matching(labels)] if self._held_back else []
-
-
-def inhibition_rules(denoise: Denoise) -> Sequence[InhibitionRule]:
-    """The rules of inhibition, each with a name."""
-    return [
-        InhibitionRule(one.name or str(place), read(one.source_matchers), read(one.target_matchers), one.equal)
-        for place, one in enumerate(denoise.inhibit, 1)
-    ]
 
 
 def _indexed(rules: Sequence[tuple[str, tuple[str, ...]]]) -> MatcherIndex[str]:
