@@ -13,16 +13,19 @@ import httpx2
 import msgspec
 from fastapi import FastAPI
 
+from engine.rules_desk import Desk
 from engine.runtime.clock import Clock
 from engine.runtime.embedded import EmbeddedRuntime
 from engine.runtime.worker import Limits
 from engine.store import Store
 from projections import ALL, Projector, create_tables
 from schemas.config import Settings
+from schemas.ports import Outcome
 from sources import PARSERS
 from tests.servers.process import PATIENCE_S
 from web.accounts import Accounts, Role
 from web.app import create_app
+from web.desk import use_desk
 
 PASSWORD = "Correct-horse-9"
 ORIGIN = "http://tocsin.test"
@@ -138,6 +141,11 @@ async def running(folder: Path, **sections: Any) -> AsyncIterator[Installation]:
     await runtime.configure(settings.rules.canonical(), actor="system")
     accounts = Accounts(store.engine, now_ms=clock.now_ms, writing=lambda: store.writing(durable=True))
     app = create_app(runtime, settings, store.engine, accounts)
+
+    async def configure(body: bytes, actor: str) -> Outcome:
+        return await runtime.configure(body, actor=actor)
+
+    use_desk(app, Desk(store, settings, PARSERS, configure))
     async with app.router.lifespan_context(app):
         yield Installation(app, runtime, accounts, clock, store, settings)
     await runtime.stop()
