@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from detectors.correlation import Change
 from detectors.rule_checks import problems
-from engine.core import correlating, forgetting, gates, orders, reconfiguring, silences, storms, windows
+from engine.core import channel_care, correlating, forgetting, gates, orders, reconfiguring, silences, storms, windows
 from engine.core.dispatch import Dispatch
 from engine.core.intake import Intake
 from engine.core.live import Live
@@ -170,8 +170,8 @@ class Core:
                     forgetting.retire(key, step.state, step.rules, step.timers)
                 case "rollup":
                     self._intake.roll_up(step)
-                case "retry":
-                    self._retry(key, step)
+                case "retry" | "deadline" | "probe":
+                    self._ring(kind, key, due_ms, step)
                 case "group":
                     silent = self._intake.expire(silent, step)
                     self._dispatch.ring(key, due_ms, step)
@@ -184,9 +184,15 @@ class Core:
                     step.wake(kind, key)
         self._intake.expire(silent, step)
 
-    def _retry(self, delivery_id: str, step: Step) -> None:
+    def _ring(self, kind: Literal["retry", "deadline", "probe"], key: str, due_ms: int, step: Step) -> None:
+        if kind == "probe":
+            channel_care.ring(key, due_ms, step)
+            return
+        delivery_id, _, channel = key.partition("|")
         pending = self._state.deliveries.get(delivery_id)
-        for event in delivery.retry_due(pending):
+        late = kind == "deadline"
+        events = delivery.too_late(pending, channel, step.at_ms) if late else delivery.retry_due(pending)
+        for event in events:
             step.delivery(event, scope=pending.scope if pending else "default")
 
     def _attempt(self, record: r.Attempting, step: Step) -> None:
@@ -204,8 +210,14 @@ class Core:
             reason=record.reason,
             retry_after_s=record.retry_after_s,
         )
-        for event in delivery.answered(pending, answer, self._rules.delivery, step.at_ms):
+        events = delivery.answered(pending, answer, self._rules.delivery, step.at_ms)
+        for event in events:
             step.delivery(event, scope=pending.scope if pending else "default")
+        if events and pending is not None:
+            told = channel_care.answered(pending.channel, answer.outcome, answer.reason, step)
+            if told is not None:
+                labels, summary, firing = told
+                self._intake.raise_own(labels, summary, step, firing=firing)
 
     def _configure(self, record: r.Configured, step: Step) -> None:
         try:
@@ -229,6 +241,7 @@ class Core:
         step.log(event, scope="default", subject="rules", actor=record.actor)
         self._ruleset = step.ruleset = RuleSet(rules)
         reconfiguring.reconfigure(step)
+        channel_care.configure(step)
 
 
 Denoising = Literal["silence", "window", "release", "calm", "storm"]
