@@ -47,6 +47,8 @@ def values_of(matcher: Matcher) -> tuple[str, ...]:
     if matcher.op != "=~":
         return ()
     pattern = matcher.value
+    if pattern.startswith("^(?:") and pattern.endswith(")$"):
+        pattern = pattern[4:-2]
     if pattern.startswith("(") and pattern.endswith(")") and pattern.count("(") == 1 == pattern.count(")"):
         pattern = pattern[1:-1]
     words = pattern.split("|")

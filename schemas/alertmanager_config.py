@@ -259,7 +259,8 @@ class AlertmanagerInhibitRule(Part):
 
 def _older(equal: dict[str, str], patterns: dict[str, str]) -> tuple[str, ...]:
     exact = (str(Matcher(name, "=", value)) for name, value in sorted(equal.items()))
-    return (*exact, *(str(Matcher(name, "=~", value)) for name, value in sorted(patterns.items())))
+    # With the anchors that Alertmanager adds: they show in the keys of groups.
+    return (*exact, *(str(Matcher(name, "=~", f"^(?:{value})$")) for name, value in sorted(patterns.items())))
 
 
 class NamedIntervals(Part):

@@ -96,6 +96,15 @@ class Prometheus(_Server):
         super().__init__(folder, "prometheus", *options)
 
 
+class AlertmanagerBy(_Server):
+    """An Alertmanager by a configuration file."""
+
+    def __init__(self, folder: Path, config: Path, *, external_url: str) -> None:
+        options = (f"--config.file={config}", f"--storage.path={folder / 'data'}", "--cluster.listen-address=")
+        shown = (f"--web.external-url={external_url}", "--web.route-prefix=/", "--log.level=warn")
+        super().__init__(folder, "prometheus-alertmanager", *options, *shown)
+
+
 class Alertmanager(_Server):
     """Sends every group to one webhook, without waiting."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -43,7 +43,10 @@ class Tocsin:
     `database` is a PostgreSQL URL, or None for SQLite in `folder`. The other sections are those of tocsin.yaml.
     """
 
-    def __init__(self, folder: Path, database: str | None = None, **sections: Any) -> None:
+    def __init__(
+        self, folder: Path, database: str | None = None, *, options: Sequence[str] = (), **sections: Any
+    ) -> None:
+        """`options` are those of `tocsin serve`."""
         self.folder, self.port = folder, free_port()
         folder.mkdir(parents=True, exist_ok=True)
         self.database = database or f"sqlite:///{folder / 'tocsin.db'}"
@@ -52,7 +55,7 @@ class Tocsin:
         server = {"port": self.port} | sections.pop("server", {})
         settings = {"server": server, "store": store, "sources": SOURCES, "rules": {"language": "en"}}
         self.config.write_text(yaml.safe_dump(settings | sections), "utf-8")
-        serve = (*COMMAND, "serve", "--config", str(self.config))
+        serve = (*COMMAND, "serve", "--config", str(self.config), *options)
         self.process = Process("tocsin serve", serve, folder / "tocsin.log")
         self.ready_s: list[float] = []
         self._token = ""
