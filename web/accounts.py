@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal, get_args
 
 from argon2 import PasswordHasher
@@ -43,7 +43,12 @@ Writing = Callable[[], AbstractContextManager[Connection]]
 """Opens a write transaction that commits at the end of its block."""
 
 _hasher = PasswordHasher()
-_NOBODY = _hasher.hash("nobody has this password")
+
+
+@cache
+def _nobody() -> str:
+    """What is compared with where there is no such user, so that it takes as long."""
+    return _hasher.hash("nobody has this password")
 
 
 class AccountRefused(Exception):
@@ -170,7 +175,7 @@ class Accounts:
         with self._writing() as tx:
             row = tx.execute(select(users).where(users.c.name == name)).mappings().one_or_none()
             locked = self._locked(tx, name, ip)
-        right = _password_right(row["password"] if row else _NOBODY, password) and row is not None and row["enabled"]
+        right = _password_right(row["password"] if row else _nobody(), password) and row is not None and row["enabled"]
         if locked or not right:
             self._refuse(name, ip, locked=locked)
         assert row is not None
@@ -212,7 +217,7 @@ class Accounts:
         with self._engine.connect() as tx:
             stored = tx.scalar(select(users.c.password).where(users.c.name == name))
             locked = self._locked(tx, name, ip)
-        if locked or not _password_right(stored or _NOBODY, old):
+        if locked or not _password_right(stored or _nobody(), old):
             self._refuse(name, ip, locked=locked)
         values = {"password": _hash_of_new(name, new), "password_ms": self._now_ms()}
         with self._writing() as tx:
