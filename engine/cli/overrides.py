@@ -25,8 +25,10 @@ class Given(NamedTuple):
 def with_given(settings: Settings, given: Given) -> Settings:
     """The settings with what was given instead; what an alertmanager.yml asks for in vain is said on standard error.
 
+    By an alertmanager.yml the API is open as Alertmanager's, on a loopback address, unless the settings say otherwise.
     Raises ConfigError.
     """
+    says_who = "alertmanager_api" in settings.server.model_fields_set
     if given.alertmanager_config is not None:
         imported = read_alertmanager(given.alertmanager_config)
         for warning in imported.warnings:
@@ -39,7 +41,16 @@ def with_given(settings: Settings, given: Given) -> Settings:
     if given.external_url:
         rules = settings.rules.model_copy(update={"external_url": given.external_url})
         settings = settings.model_copy(update={"rules": rules})
+    if given.alertmanager_config is not None and not says_who:
+        settings = settings.model_copy(update={"server": _open(settings.server)})
     return settings
+
+
+def _open(server: Server) -> Server:
+    try:
+        return Server.model_validate({**server.model_dump(), "alertmanager_api": "open"})
+    except ValidationError:  # others can reach it
+        return server
 
 
 def _listening(server: Server, listen: str) -> Server:
