@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Column, Connection, Index, Integer, MetaData,
 from projections.projection import PlainText, Projection, Row
 from projections.rows import Rows, read_as, select_as
 from schemas import events as e
+from schemas.channel_care import DEADLINE, LATEST
 
 DeliveryState = Literal["requested", "started", "retrying", "succeeded", "failed", "unconfirmed", "cancelled"]
 
@@ -45,11 +46,14 @@ channels_table = Table(
     Column("last_success_ms", BigInteger),
     Column("last_failure_ms", BigInteger),
     Column("last_failure_reason", PlainText, nullable=False),
+    Column("latest", String(20), nullable=False, comment="one letter for each of the latest attempts: + or -"),
+    Column("last_probe_ms", BigInteger, comment="the latest test message that was taken"),
+    Column("failing_since_ms", BigInteger, comment="routing avoids it; NULL while it is within its budget"),
 )
 
 _HEALTHY = {
     "succeeded": 0, "failed": 0, "unconfirmed": 0, "last_success_ms": None, "last_failure_ms": None,
-    "last_failure_reason": "",
+    "last_failure_reason": "", "latest": "", "last_probe_ms": None, "failing_since_ms": None,
 }  # fmt: skip
 
 
@@ -57,37 +61,42 @@ class DeliveryProjection(Projection):
     """One row for each delivery, one for each channel."""
 
     name = "deliveries"
-    version = 1
+    version = 2
     handles = frozenset(
         {
             e.DeliveryRequested, e.DeliveryDue, e.DeliveryStarted, e.DeliverySucceeded, e.DeliveryRetryScheduled,
-            e.DeliveryFailed, e.DeliveryUnconfirmed, e.DeliveryCancelled,
+            e.DeliveryFailed, e.DeliveryUnconfirmed, e.DeliveryCancelled, e.ChannelFailing, e.ChannelRecovered,
         }
     )  # fmt: skip
     tables = (deliveries_table, channels_table)
 
     def apply_all(self, events: Sequence[e.LoggedEvent], tx: Connection) -> None:
         """Follow the deliveries. Raises LookupError on a step of a delivery that nobody requested."""
-        deliveries = Rows(tx, deliveries_table, (logged.event.data.delivery for logged in events))  # type: ignore[union-attr]
-        answers: list[tuple[str, Any, int]] = []
+        about = [logged for logged in events if not isinstance(logged.event.data, _CARE)]
+        deliveries = Rows(tx, deliveries_table, (logged.event.data.delivery for logged in about))  # type: ignore[union-attr]
+        answers: list[tuple[str, Any, Row, int]] = []
         for logged in events:
             data: Any = logged.event.data
+            if isinstance(data, _CARE):
+                answers.append((data.channel, data, {}, logged.event.at_ms))
+                continue
             row = deliveries.get(data.delivery)
             if row is not None and logged.seq <= row["position"]:
                 continue
             after = _after(row, data, logged.event.at_ms)
             deliveries.put(after | {"position": logged.seq})
             if isinstance(data, _ANSWERS):
-                answers.append(
-                    (after["channel"] if isinstance(data, e.DeliveryFailed) else data.channel, data, logged.event.at_ms)
-                )
+                channel = after["channel"] if isinstance(data, e.DeliveryFailed) else data.channel
+                answers.append((channel, data, after, logged.event.at_ms))
         deliveries.save(tx)
-        channels = Rows(tx, channels_table, (channel for channel, _, _ in answers))
-        for channel, data, at_ms in answers:
-            channels.put(_health(channels.get(channel) or {"channel": channel} | _HEALTHY, data, at_ms))
+        channels = Rows(tx, channels_table, (channel for channel, _, _, _ in answers))
+        for channel, data, delivery, at_ms in answers:
+            before = channels.get(channel) or {"channel": channel} | _HEALTHY
+            channels.put(_health(before, data, delivery, at_ms))
         channels.save(tx)
 
 
+_CARE = (e.ChannelFailing, e.ChannelRecovered)
 _ANSWERS = (e.DeliverySucceeded, e.DeliveryRetryScheduled, e.DeliveryFailed, e.DeliveryUnconfirmed)
 
 
@@ -133,9 +142,18 @@ def _requested(data: e.DeliveryRequested, at_ms: int) -> Row:
     }
 
 
-def _health(channel: Row, data: Any, at_ms: int) -> Row:
-    if isinstance(data, e.DeliverySucceeded):
-        return channel | {"succeeded": channel["succeeded"] + 1, "last_success_ms": at_ms}
+def _health(channel: Row, data: Any, delivery: Row, at_ms: int) -> Row:
+    if isinstance(data, e.ChannelFailing):
+        return channel | {"failing_since_ms": at_ms}
+    if isinstance(data, e.ChannelRecovered):
+        return channel | {"failing_since_ms": None}
+    took = isinstance(data, e.DeliverySucceeded)
+    if isinstance(data, e.DeliveryRetryScheduled) and data.reason == DEADLINE:
+        return channel  # it gave way to the next channel unasked
+    channel = channel | {"latest": (channel["latest"] + ("+" if took else "-"))[-LATEST:]}
+    if took:
+        probed = {"last_probe_ms": at_ms} if delivery["kind"] == "test" else {}
+        return channel | {"succeeded": channel["succeeded"] + 1, "last_success_ms": at_ms} | probed
     if isinstance(data, e.DeliveryUnconfirmed):
         return channel | {"unconfirmed": channel["unconfirmed"] + 1}
     said = {"last_failure_ms": at_ms, "last_failure_reason": data.reason}
@@ -168,6 +186,10 @@ class ChannelHealth(msgspec.Struct, frozen=True):
     last_success_ms: int | None
     last_failure_ms: int | None
     last_failure_reason: str
+    latest: str
+    """One letter for each of the latest 20 attempts, the newest last: + or -."""
+    last_probe_ms: int | None
+    failing_since_ms: int | None
 
 
 def recent(conn: Connection, limit: int = 50) -> list[DeliveryRow]:

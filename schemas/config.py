@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from schemas.alert_rules import AlertRules
+from schemas.channel_care import ChannelCare
 from schemas.channels import AppriseChannel as AppriseChannel  # the channels are part of the settings: found here, too
 from schemas.channels import Channel as Channel
 from schemas.channels import DingTalkChannel as DingTalkChannel
@@ -25,7 +26,8 @@ from schemas.clusters import Cluster
 from schemas.denoise import Denoise
 from schemas.dispatch import Dispatch
 from schemas.events import Priority, Severity
-from schemas.sections import Language, Name, Seconds, Section, WithSecrets
+from schemas.sections import Language as Language
+from schemas.sections import Name, Seconds, Section, WithSecrets
 
 # --- rules: what the core decides by ----------------------------------------------------------------------------
 
@@ -101,6 +103,10 @@ class DeliveryPolicy(Section):
     """Attempts per channel."""
     first_wait_s: Seconds = 2
     max_wait_s: Seconds = 300
+    jitter_pct: Annotated[int, Field(ge=0, le=100)] = 0
+    """Each wait is longer by up to so many hundredths, so that what failed together is not tried again together."""
+    deadline_s: dict[Priority, Annotated[int, Field(ge=10)]] = {}
+    """By priority: a message that its channel has not taken after so long goes to the next channel, if there is one."""
     notify: tuple[Literal["opened", "raised", "reopened", "resolved", "breached"], ...] = (
         "opened", "raised", "reopened", "resolved", "breached",
     )  # fmt: skip
@@ -124,6 +130,8 @@ class Rules(AlertRules, Denoise):
     receivers: dict[Name, Receiver] = {}
     routes: tuple[Route, ...] = ()
     delivery: DeliveryPolicy = DeliveryPolicy()
+    channel_care: ChannelCare = ChannelCare()
+    """Channels proven alive, and what counts as failing."""
     sla: dict[Priority, SlaTarget] = {"P1": SlaTarget(), "P2": SlaTarget(), "P3": SlaTarget(), "P4": SlaTarget()}
     """R11.1: response within 10 minutes; R11.2: resolution within 2 hours."""
     expiry_s: dict[str, Seconds] = {"alertmanager_webhook": 86_400, "alertmanager_v2": 300, "generic_json": 300}
@@ -285,6 +293,9 @@ class Settings(Section):
             for channel in receiver.channels:
                 if channel not in self.channels:
                     raise ValueError(f"rules.receivers.{name}.channels: no channel named {channel!r}")
+        for channel in self.rules.channel_care.probe_every_s:
+            if channel not in self.channels:
+                raise ValueError(f"rules.channel_care.probe_every_s: no channel named {channel!r}")
         return self
 
     @model_validator(mode="after")

@@ -14,6 +14,8 @@ from typing import Literal, get_args
 import msgspec
 
 from schemas.alert_refs import AlertRef as AlertRef
+from schemas.channel_care import ChannelFailing as ChannelFailing
+from schemas.channel_care import ChannelRecovered as ChannelRecovered
 from schemas.clocks import AccidentProposed as AccidentProposed
 from schemas.clocks import SlaClockBreached as SlaClockBreached
 from schemas.clocks import SlaClockStarted as SlaClockStarted
@@ -257,13 +259,17 @@ class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class DeliveryRequested(_Data, frozen=True):
-    """Somebody is to be told: the intent, logged before any attempt. `channels` is the failover order."""
+    """Somebody is to be told: the intent, logged before any attempt. `channels` is the failover order.
+
+    `avoided` are those of them that the rules want earlier, but that are failing: they stand last.
+    """
 
     delivery: str
     receiver: str
     channels: list[str]
     notice: Notice
     rules_version: int = 0
+    avoided: list[str] = []
 
 
 class DeliveryDue(_Data, frozen=True):
@@ -337,7 +343,7 @@ EventData = (
     | SlaClockStarted | SlaClockStopped | SlaClockBreached | AccidentProposed
     | DeliveryRequested | DeliveryDue | DeliveryStarted | DeliverySucceeded | DeliveryRetryScheduled
     | DeliveryFailed | DeliveryUnconfirmed | DeliveryCancelled | DrillRecorded
-    | GroupNotified | GroupSuppressed | HeldEvent | SilenceEvent
+    | GroupNotified | GroupSuppressed | HeldEvent | SilenceEvent | ChannelFailing | ChannelRecovered
 )  # fmt: skip
 
 IncidentEvent = (

@@ -48,9 +48,9 @@ class Intake:
         batch.settling.settle()
         self._count(record.source, batch.settling.counts, step)
 
-    def raise_own(self, labels: dict[str, str], summary: str, step: Step) -> None:
-        """Raise an alert about Tocsin itself."""
-        alert = Alert.of(labels, "firing", step.at_ms, annotations={"summary": summary})
+    def raise_own(self, labels: dict[str, str], summary: str, step: Step, *, firing: bool = True) -> None:
+        """Raise an alert about Tocsin itself, or end one."""
+        alert = Alert.of(labels, "firing" if firing else "resolved", step.at_ms, annotations={"summary": summary})
         batch = _Batch(self._registry, step, OWN_SOURCE)
         batch.judge([alert], step.at_ms + LASTING)
         batch.settling.settle()

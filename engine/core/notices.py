@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.core.channel_state import in_order
 from engine.core.state import State
 from engine.core.triage import title_of
 from engine.machines.incident import Incident
@@ -84,6 +85,9 @@ def probe_notice(channel: str, rules: Rules, at_ms: int) -> e.Notice:
 def request(
     state: State, rules: Rules, receiver: str, channels: tuple[str, ...], notice: e.Notice
 ) -> e.DeliveryRequested:
-    """The intent to tell `receiver`; its id counts the deliveries of the incident."""
+    """The intent to tell `receiver`, failing channels last; its id counts the deliveries of the incident."""
     number = state.told.get(notice.incident, 0) + 1
-    return e.DeliveryRequested(f"{notice.incident}.{number}", receiver, list(channels), notice, state.rules_version)
+    order, avoided = in_order(channels, state.channels)
+    return e.DeliveryRequested(
+        f"{notice.incident}.{number}", receiver, order, notice, state.rules_version, avoided=avoided
+    )

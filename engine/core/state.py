@@ -10,6 +10,7 @@ import msgspec
 from detectors.correlation import Change
 from detectors.inhibition import Inhibitor
 from detectors.storms import Arrivals
+from engine.core.channel_state import ChannelState
 from engine.core.timers import Timer
 from engine.machines.delivery import Delivery
 from engine.machines.dispatch import Group
@@ -146,6 +147,8 @@ class State(msgspec.Struct):
     unrolled_hits: dict[str, int] = {}
     over: dict[str, int] = {}
     """Incidents that are over → when their latest event was (UTC milliseconds): in time they are forgotten."""
+    channels: dict[str, ChannelState] = {}
+    """By name: those that were looked at."""
     timers: list[Timer] = []
     dispatch: DispatchState = msgspec.field(default_factory=DispatchState)
 

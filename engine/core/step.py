@@ -220,3 +220,7 @@ class Step:
             self.state.reached[after.incident] = None
         if isinstance(event, e.DeliveryRetryScheduled):
             self.timers.set(event.due_ms, "retry", event.delivery)
+        if isinstance(event, e.DeliveryDue) and after is not None and after.on_channel == 1 and after.next_channel:
+            limit_s = self.rules.delivery.deadline_s.get(after.notice.priority)
+            if limit_s is not None:
+                self.timers.set(self.at_ms + 1000 * limit_s, "deadline", f"{event.delivery}|{event.channel}")

@@ -21,6 +21,8 @@ Kind = Literal[
     "storm",
     "group",
     "retire",
+    "probe",
+    "deadline",
 ]
 Timer = tuple[int, Kind, str]
 """Due time (UTC milliseconds), what for, and for whom."""

@@ -6,11 +6,13 @@ The intent is an event before any attempt, so that a crash at any moment neither
 
 from __future__ import annotations
 
+import zlib
 from typing import Literal
 
 import msgspec
 
 from schemas import events as e
+from schemas.channel_care import DEADLINE
 from schemas.config import DeliveryPolicy
 
 PAGES: frozenset[e.NoticeKind] = frozenset({"opened", "raised", "reopened", "breached"})
@@ -87,18 +89,37 @@ def _failed(delivery: Delivery, answer: Answer, policy: DeliveryPolicy, at_ms: i
     failover = "" if again else delivery.next_channel
     if not again and not failover:
         return (e.DeliveryFailed(delivery.id, answer.attempt, answer.reason, answer.vendor_code),)
-    doubled = policy.first_wait_s * 2 ** (delivery.on_channel - 1)
-    wait_s = max(min(doubled, policy.max_wait_s), answer.retry_after_s or 0) if again else 0
+    wait_ms = _wait_ms(delivery, answer, policy) if again else 0
     return (
         e.DeliveryRetryScheduled(
             delivery=delivery.id,
             channel=delivery.channel,
             attempt=answer.attempt,
-            due_ms=at_ms + 1000 * wait_s,
+            due_ms=at_ms + wait_ms,
             reason=answer.reason,
             vendor_code=answer.vendor_code,
             next_channel=failover,
         ),
+    )
+
+
+def _wait_ms(delivery: Delivery, answer: Answer, policy: DeliveryPolicy) -> int:
+    """Twice as long each time, or as long as the vendor asks; longer by a share that depends on the attempt's name.
+
+    A core has no dice. The checksum spreads attempts as well, and gives the same wait at each replay.
+    """
+    doubled: int = policy.first_wait_s * 2 ** (delivery.on_channel - 1)
+    wait_ms = 1000 * max(min(doubled, policy.max_wait_s), answer.retry_after_s or 0)
+    most = wait_ms * policy.jitter_pct // 100
+    return wait_ms + zlib.crc32(f"{delivery.id}.{answer.attempt}".encode()) % (most + 1)
+
+
+def too_late(delivery: Delivery | None, channel: str, at_ms: int) -> tuple[DeliveryEvent, ...]:
+    """The deadline of a delivery on `channel` has come: what is not handed over yet goes to the next channel."""
+    if delivery is None or delivery.channel != channel or delivery.phase == "started" or not delivery.next_channel:
+        return ()
+    return (
+        e.DeliveryRetryScheduled(delivery.id, channel, delivery.attempt, at_ms, DEADLINE, "", delivery.next_channel),
     )
 
 
