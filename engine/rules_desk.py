@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import difflib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import cache
 
 import msgspec
 from pydantic import ValidationError
 
 from detectors.rule_checks import problems, unknown_labels
 from engine.config import dump_rules, read_rules
+from engine.explaining import AROUND_MS, explain
 from engine.located_yaml import dotted
 from engine.store import Store
 from engine.whatif import what_if
@@ -19,6 +21,7 @@ from schemas.alerts import labels_of
 from schemas.config import Rules, Settings
 from schemas.desk import RulesCheck, RulesVersion
 from schemas.errors import CommandRejected, ConfigError
+from schemas.explained import Explanation
 from schemas.ports import Outcome, Parser
 from schemas.records import Configured
 from schemas.whatif import WhatIf
@@ -126,6 +129,18 @@ class Desk:
         return msgspec.structs.replace(
             checked, version=made[0] if made else (await asyncio.to_thread(self.current)).version
         )
+
+    def explain(self, subject: str, *, at_ms: int | None = None, around_ms: int = AROUND_MS) -> Explanation:
+        """Why things are so about an alert, an incident or a receiver. Raises CommandRejected (``not_found``)."""
+        versions = {
+            one.event.data.version: one.offset for one in self._logged() if isinstance(one.event.data, e.Configured)
+        }
+
+        @cache
+        def rules_of(version: int) -> Rules:
+            return self._rules(versions[version]) if version in versions else Rules()
+
+        return explain(self._store, subject, at_ms=at_ms, around_ms=around_ms, rules_of=rules_of)
 
     def what_if(self, rules: Rules, *, since_ms: int, until_ms: int) -> WhatIf:
         """What they would have made of the past. Raises CommandRejected."""

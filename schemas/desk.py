@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from schemas.config import Rules
+from schemas.explained import Explanation
 from schemas.whatif import WhatIf
 
 
@@ -61,6 +62,10 @@ class RulesDesk(Protocol):
 
     async def apply(self, rules: Rules, *, actor: str) -> RulesCheck:
         """Put them in force. Raises ConfigError and CommandRejected; the old ones then stay in force."""
+        ...
+
+    def explain(self, subject: str, *, at_ms: int | None = None, around_ms: int = 900_000) -> Explanation:
+        """Why things are so about an alert, an incident or a receiver. Raises CommandRejected (``not_found``)."""
         ...
 
     def what_if(self, rules: Rules, *, since_ms: int, until_ms: int) -> WhatIf:

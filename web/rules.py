@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import yaml
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -29,6 +29,8 @@ CHOICES = (1, 7, 30, 90)
 
 Text = Annotated[str, Form(max_length=4_000_000)]
 Verb = Annotated[str, Form(max_length=20)]
+Short = Annotated[str, Query(max_length=200)]
+AtMs = Annotated[int | None, Query(ge=0, lt=2**53)]
 DaysBack = Annotated[int, Form(ge=1, le=366)]
 
 
@@ -60,6 +62,18 @@ async def change_rules(
     except CommandRejected as wrong:
         tried["wrong"] = ConfigError(wrong.reason)
     return await run_in_threadpool(_page, request, desk, text, **tried)
+
+
+@router.get("/explain")
+def explain_page(request: Request, session: Viewer, subject: Short = "", at: AtMs = None) -> Response:
+    """Why things are so about an alert, an incident or a receiver: each decision with its rule and version."""
+    found = None
+    if subject:
+        try:
+            found = desk_of(request).explain(subject, at_ms=at)
+        except CommandRejected:
+            found = None
+    return site_of(request).view.page(request, "explain.html", subject=subject, at=at, found=found)
 
 
 @router.get("/noise")

@@ -107,3 +107,18 @@ def noise_board(request: Request, user: Reader, days: Days = 30) -> Response:
     since_ms, _ = period(request, days)
     with site_of(request).engine.connect() as conn:
         return _json({"since_ms": since_ms, "noisy": noise.board(conn, since_ms)})
+
+
+@router.get("/explain", responses={**_REFUSALS, 404: {"description": "Nothing is known about it in this time"}})
+def explain(
+    request: Request,
+    user: Reader,
+    subject: Annotated[str, Query(min_length=1, max_length=200)],
+    at_ms: Annotated[int | None, Query(ge=0, lt=2**53)] = None,
+    around_s: Annotated[int, Query(ge=1, le=86_400)] = 900,
+) -> Response:
+    """Why things are so about an alert (its fingerprint), an incident (its id) or a receiver (its name)."""
+    try:
+        return _json(desk_of(request).explain(subject, at_ms=at_ms, around_ms=1000 * around_s))
+    except CommandRejected as unknown:
+        return refused(unknown)

@@ -1,4 +1,4 @@
-"""`tocsin explain`: the whole chain of decisions for one alert, from the journal and the log alone."""
+"""`tocsin explain`: the chain of decisions about an alert, an incident or a receiver, from journal and log alone."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from datetime import time as clock_time
 from functools import cache
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
+import msgspec
 import typer
 
+from engine import bootstrap
 from engine.cli.log import events_after
 from engine.cli.options import ConfigOption, JsonOption, clock, print_json, reading, settings_of
+from engine.explaining import FINGERPRINT, incident_of, named
 from engine.store import Store
 from schemas.alerts import Alert, fingerprint, labels_of
+from schemas.config import Settings
 from schemas.errors import CommandRejected, InvalidPayload
-from schemas.events import (
-    AlertsAttached,
-    AlertsResolved,
-    DeliveryRequested,
-    IncidentOpened,
-    IncidentReopened,
-    LoggedEvent,
-)
+from schemas.events import LoggedEvent
 from schemas.records import Received
 from sources import PARSERS
 
-_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+_CLOCK = re.compile(r"(?:(\d{4}-\d\d-\d\d)[ T])?(\d\d):(\d\d)(?::(\d\d))?")
 
 
 @dataclass(frozen=True)
@@ -41,19 +41,61 @@ class Step:
 
 
 def explain(
-    alert: Annotated[str, typer.Argument(metavar="FINGERPRINT", help="16 hex digits, as Alertmanager counts them")],
+    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="an alert's fingerprint, INC-7, or a receiver")],
+    at: Annotated[str, typer.Option(help="when: 03:12, or 2026-03-01 03:12, in the time zone of the rules")] = "",
+    around: Annotated[int, typer.Option(min=1, max=10_000, help="minutes before and after --at")] = 15,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Every arrival of one alert, every decision about it, and what came of it. 解释一条告警。"""
-    if not _FINGERPRINT.fullmatch(alert):
-        raise typer.BadParameter("expected 16 hex digits", param_hint="FINGERPRINT")
+    """Why: each arrival of an alert and each decision about it; an incident; why a receiver was told, or not. 解释。"""
     settings = settings_of(config)
+    at_ms = _moment(at, settings) if at else None
     store = reading(settings)
     try:
-        labels, steps = chain_of(store, alert)
+        if FINGERPRINT.fullmatch(subject) and at_ms is None:
+            _explain_alert(store, subject, settings, as_json=as_json)
+            return
+        desk = bootstrap.rules_desk(settings, store)
+        found = desk.explain(subject, at_ms=at_ms, around_ms=around * 60_000)
     finally:
         store.close()
+    if as_json:
+        print_json(msgspec.to_builtins(found))
+        return
+    for step in found.steps:
+        told = f"{step.incident} {step.type}".strip()
+        typer.echo(f"{clock(step.at_ms, settings)}  {told:<34} {step.text}{_by(step.rule, step.rules_version)}")
+    if found.not_told:
+        typer.echo("not told of:")
+    for one in found.not_told:
+        what = f"{one.incident} {one.title}".strip()
+        typer.echo(f"{clock(one.at_ms, settings)}  {what}: {one.reason}{_by(one.rule, one.rules_version)}")
+
+
+def _by(rule: str, version: int) -> str:
+    parts = [part for part in (rule, f"rules version {version}" if version else "") if part]
+    return f" [{', '.join(parts)}]" if parts else ""
+
+
+def _moment(text: str, settings: Settings) -> int:
+    """A time of day (the latest that has been), or a date and time, in UTC milliseconds."""
+    found = _CLOCK.fullmatch(text)
+    if found is None:
+        raise typer.BadParameter("expected 03:12, or 2026-03-01 03:12", param_hint="--at")
+    zone = ZoneInfo(settings.rules.timezone)
+    now = datetime.now(zone)
+    try:
+        day = date.fromisoformat(found[1]) if found[1] else now.date()
+        moment = datetime.combine(day, clock_time(int(found[2]), int(found[3]), int(found[4] or 0)), zone)
+    except ValueError as wrong:
+        raise typer.BadParameter(str(wrong), param_hint="--at") from None
+    if not found[1] and moment > now:
+        moment -= timedelta(days=1)
+    return int(moment.timestamp() * 1000)
+
+
+def _explain_alert(store: Store, alert: str, settings: Settings, *, as_json: bool) -> None:
+    labels, steps = chain_of(store, alert)
     if as_json:
         print_json({"fingerprint": alert, "labels": labels, "steps": [vars(step) for step in steps]})
         return
@@ -67,7 +109,9 @@ def chain_of(store: Store, alert: str) -> tuple[Mapping[str, str], list[Step]]:
     decided = _decisions(store, alert)
     incidents = {incident for event in decided for incident in [getattr(event.event.data, "incident", "")]}
     labels: Mapping[str, str] = {}
-    steps = [_decision(event) for event in events_after(store, -1) if _belongs(event, incidents)]
+    seqs = {event.seq for event in decided}
+    every = events_after(store, -1)
+    steps = [_decision(event) for event in every if event.seq in seqs or _belongs(event, incidents)]
     at_offset = {event.offset for event in decided}
     repeats: list[Step] = []
     for offset, at_ms, source, found in _arrivals(store, alert):
@@ -106,26 +150,12 @@ def _fingerprint_of(labels_raw: bytes) -> str:
 
 def _decisions(store: Store, alert: str) -> list[LoggedEvent]:
     """The events that name this alert."""
-    return [event for event in events_after(store, -1) if alert in _named(event)]
-
-
-def _named(event: LoggedEvent) -> list[str]:
-    """The fingerprints that an event names."""
-    match event.event.data:
-        case IncidentOpened(alerts=alerts) | AlertsAttached(alerts=alerts) | IncidentReopened(alerts=alerts):
-            return [alert.fingerprint for alert in alerts]
-        case AlertsResolved(fingerprints=fingerprints):
-            return fingerprints
-        case _:
-            return []
+    return [event for event in events_after(store, -1) if alert in named(event.event.data)]
 
 
 def _belongs(event: LoggedEvent, incidents: set[str]) -> bool:
-    data = event.event.data
-    incident = data.notice.incident if isinstance(data, DeliveryRequested) else getattr(data, "incident", "")
-    if not incident and hasattr(data, "delivery"):
-        incident = data.delivery.rpartition(".")[0]
-    return incident in incidents and bool(incident)
+    incident = incident_of(event.event.data)
+    return bool(incident) and incident in incidents
 
 
 def _decision(event: LoggedEvent) -> Step:

@@ -147,3 +147,35 @@ async def test_the_api_says_what_rules_would_have_made_of_the_past(site: Install
     assert (found["actual"]["incidents"], found["candidate"]["incidents"]) == (1, 0)
     assert [harm["fate"] for harm in found["harmed"]] == ["lost"]
     assert found["safe"] is False
+
+
+async def test_why_a_receiver_was_told_and_was_not(site: Installation) -> None:
+    """The chain for an alert, an incident and a receiver, with rule and version; links lead there from the incident."""
+    await _put(site, "admin", "receivers: {oncall: {channels: [mail]}, boss: {channels: [mail]}}\n" + DROP
+               + "routes:\n- {receiver: boss, match: {service: pay}}\n- {receiver: oncall}\n")  # fmt: skip
+    await site.fire({"alertname": "Watchdog"}, {"alertname": "DiskFull", "service": "shop", "severity": "critical"})
+    browser = await site.browser("viewer", "en")
+
+    async def why(subject: str) -> Any:
+        return (await browser.get("/api/v1/explain", params={"subject": subject})).json()
+
+    boss, oncall = await why("boss"), await why("oncall")
+    assert not boss["steps"]
+    reasons = {(one["title"], one["reason"], one["rule"], one["rules_version"]) for one in boss["not_told"]}
+    assert reasons == {
+        ("Watchdog", "dropped_by_rule", "rule/dog", 2),
+        ("DiskFull is bad", "told to oncall instead", "routes[1]", 2),
+    }
+    (asked,) = [step for step in oncall["steps"] if step["type"] == "delivery_requested"]
+    assert (asked["rule"], asked["rules_version"], asked["incident"]) == ("routes[1]", 2, "INC-1")
+    incident = await why("INC-1")
+    assert incident["steps"][0]["type"] == "incident_opened"
+    assert (await why("nobody"))["what"] == "receiver"
+    shown = await browser.get("/incidents/INC-1")
+    assert "/explain?subject=oncall" in shown.text
+    page = await browser.get("/explain?subject=boss")
+    assert "rule/dog" in page.text
+    assert "told to oncall instead" in page.text
+    alert = (await why("INC-1"))["steps"][0]
+    assert alert["rules_version"] == 2
+    assert (await browser.get("/explain?subject=0000000000000000")).status_code == 200
