@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine,
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
+from engine.store.answering import DEAD_PEER, use_answering
 from schemas.errors import ConcurrencyConflict, ConfigError, StoreUnavailable
 
 BUSY_TIMEOUT_S = 10
@@ -64,8 +65,10 @@ def open_engine(url: URL, *, read_only: bool) -> Engine:
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url, read_only)
     options = f"{_DEAD_PEER} -c default_transaction_read_only=on" if read_only else _DEAD_PEER
-    arguments = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "tocsin", "options": options}
-    return create_engine(url, pool_pre_ping=True, pool_size=POOL, max_overflow=POOL, connect_args=arguments)
+    arguments = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "tocsin", "options": options, **DEAD_PEER}
+    engine = create_engine(url, pool_pre_ping=True, pool_size=POOL, max_overflow=POOL, connect_args=arguments)
+    use_answering(engine)
+    return engine
 
 
 def _sqlite_engine(url: URL, read_only: bool) -> Engine:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, Engine, func, insert, inspect, select, text
 
+from engine.store.answering import patient
 from engine.store.database import SCHEMA_LOCK_KEY, WRITES
 from engine.store.tables import JOURNAL, KEEP_UNARCHIVED, METADATA, SCHEMA_VERSIONS, refusals
 from schemas.errors import ConfigError, StoreUnavailable
@@ -68,7 +69,7 @@ def migrate(engine: Engine) -> None:
     found = schema_version(engine)
     if found == CURRENT:
         return  # without taking the write lock from a running writer
-    with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
+    with engine.connect().execution_options(**{WRITES: True}) as connection, patient(connection), connection.begin():
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SCHEMA_LOCK_KEY})
         found = _version(connection)

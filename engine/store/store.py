@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.chain import Chains, Position
+from engine.store.answering import patient
 from engine.store.appender import Appender, Entry, read_position
 from engine.store.archive import records_of, segment_at
 from engine.store.chains import Keyring, read_chains
@@ -237,7 +238,7 @@ class Store:
         with self._writing_turns.after(), _outages_only():
             self._refuse_when_full()
             connection = self.engine.connect().execution_options(**{WRITES: True})
-            with connection:
+            with connection, patient(connection):
                 make_durable(connection, durable)
                 with connection.begin():
                     if connection.dialect.name == "postgresql" and not durable:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from engine.store import Position, Store, verify_log
+from engine.store import Position, Store, answering, database, verify_log
 from schemas.errors import ConcurrencyConflict, ConfigError, StoreUnavailable
 from tests.batches import entries
+from tests.servers.cutting_proxy import CuttingProxy
 from tests.servers.postgres import Postgres
+from tests.servers.process import PATIENCE_S, eventually
 
 
 def test_a_wrong_address_is_named() -> None:
@@ -58,6 +62,43 @@ def test_a_full_disk_takes_nothing_and_recovers(tmp_path: Path) -> None:
     assert store.position() == end
     assert verify_log(store).fault is None
     store.close()
+
+
+async def test_a_silent_way_to_the_database_is_an_outage_in_time(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections stand and nothing comes: appends, reads and writes give up in a stated time, and go on afterwards."""
+
+    def limit(seconds: float) -> None:
+        for name in ("ANSWER_LIMIT_S", "LONG_LIMIT_S"):
+            monkeypatch.setattr(answering, name, seconds)
+
+    limit(PATIENCE_S)
+    async with CuttingProxy(postgres.port) as proxy:
+        url = proxy.before(postgres.new_database())
+        monkeypatch.setattr(database, "CONNECT_TIMEOUT_S", 4)
+        store = await asyncio.to_thread(Store.open, url)
+        await asyncio.to_thread(store.lock_writer)
+        made, middle = entries(Position(), 1)
+        await asyncio.to_thread(store.append, made)
+        more, end = entries(middle, 2)
+        limit(0.5)
+        proxy.stall()
+        for attempt in (lambda: store.append(more), store.position, lambda: store.writing().__enter__()):
+            with pytest.raises(StoreUnavailable):
+                await asyncio.to_thread(attempt)
+        proxy.heal()
+        limit(PATIENCE_S)
+
+        async def taken() -> bool:
+            with suppress(StoreUnavailable):  # the server has not noticed yet that the old connection is gone
+                await asyncio.to_thread(store.append, more)
+                return True
+            return False
+
+        await eventually(taken, "the append to be taken")
+        assert await asyncio.to_thread(store.position) == end
+        await asyncio.to_thread(store.close)
 
 
 @pytest.fixture

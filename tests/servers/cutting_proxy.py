@@ -43,6 +43,8 @@ class CuttingProxy:
         self._wanted: Moment | None = None
         self.is_down = False
         self.cuts: list[Moment] = []
+        self._passing = asyncio.Event()
+        self._passing.set()
 
     async def __aenter__(self) -> Self:
         self._listening = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
@@ -60,9 +62,16 @@ class CuttingProxy:
         """Cut the writer's connection when it comes to this moment, every other with it, and stay down."""
         self._wanted = moment
 
+    def stall(self) -> None:
+        """Keep every connection and take new ones, but pass nothing on from now on."""
+        self._passing.clear()
+
     def heal(self) -> None:
-        """Let everybody through again."""
+        """Let everybody through again; what was stalled is cut."""
         self.is_down = False
+        if not self._passing.is_set():
+            self._cut_all()
+            self._passing.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.is_down:
@@ -78,6 +87,7 @@ class CuttingProxy:
 
     async def _ask(self, link: _Link, reader: asyncio.StreamReader) -> None:
         while chunk := await reader.read(CHUNK):
+            await self._passing.wait()
             upto = self._half(link, chunk)
             link.server.write(chunk[:upto])
             await link.server.drain()
@@ -88,6 +98,7 @@ class CuttingProxy:
 
     async def _answer(self, link: _Link, answers: asyncio.StreamReader) -> None:
         while chunk := await answers.read(CHUNK):
+            await self._passing.wait()
             if link.mute and COMMIT in chunk:
                 self._fall()
                 return
