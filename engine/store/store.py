@@ -113,17 +113,6 @@ class Store:
                 raise
         return cls(engine, lock_file, read_only=read_only, keys=keys, archive=archive)
 
-    def sibling(self) -> Store:
-        """The same database with a writer's connection of its own, for another partition; close it before this one."""
-        other = Store(self.engine, read_only=self._read_only, keys=self.keys, archive=self.archive)
-        other._shares_engine = True
-        return other
-
-    def partitions(self) -> list[int]:
-        """The partitions that have records, in order."""
-        with self._reading("read the partitions") as connection:
-            return list(connection.scalars(select(CHECKPOINTS.c.partition).order_by(CHECKPOINTS.c.partition)))
-
     def position(self, partition: int = 0) -> Position:
         """Where the next record and the next event of the partition go, as last committed."""
         with self._reading("read the position") as connection:
@@ -284,6 +273,19 @@ class Store:
     def _refuse_when_read_only(self) -> None:
         if self._read_only:
             raise ConfigError("this store was opened read-only")
+
+
+def sibling(store: Store) -> Store:
+    """The same database with a writer's connection of its own, for another partition; close it before `store`."""
+    other = Store(store.engine, keys=store.keys, archive=store.archive)
+    other._shares_engine = True
+    return other
+
+
+def partitions(store: Store) -> list[int]:
+    """The partitions that have records, in order. Raises StoreUnavailable."""
+    with outages_named("read the partitions"), store.engine.connect() as connection:
+        return list(connection.scalars(select(CHECKPOINTS.c.partition).order_by(CHECKPOINTS.c.partition)))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any, Self
 import yaml
 from sqlalchemy import func, select
 
-from engine.store import Store
+from engine.store import Store, partitions
 from projections.projection import checkpoints
 from tests.servers.kafka import Kafka
 from tests.servers.process import PATIENCE_S, Process, eventually
@@ -25,9 +25,12 @@ class TocsinCluster:
     def __init__(
         self, folder: Path, kafka: Kafka, database: str, *, workers: int = 2, webs: int = 1, **sections: Any
     ) -> None:
+        """With `gated`, the first worker reaches the broker through the gate at this port."""
         self.folder, self.kafka, self.database = folder, kafka, database
+        self._gated = sections.pop("gated", None)
+        self._kept_back: set[int] = set()
         settings = {
-            "bootstrap_servers": [sections.pop("bootstrap", kafka.bootstrap)],
+            "bootstrap_servers": [kafka.bootstrap],
             "topic": f"tocsin.journal.{folder.name}", "group": f"workers.{folder.name}", "partitions": 4,
             "replication": 1, "min_insync": 1, "session_timeout_s": SESSION_S,
         } | sections.pop("cluster", {})  # fmt: skip
@@ -47,18 +50,25 @@ class TocsinCluster:
         folder.mkdir(parents=True)
         settings = yaml.safe_load(self.webs[0].config.read_text("utf-8"))
         settings["cluster"]["worker"] = folder.name
+        if self._gated and not self.workers:
+            settings["cluster"]["bootstrap_servers"] = [f"127.0.0.1:{self._gated}"]
         config = folder / "tocsin.yaml"
         config.write_text(yaml.safe_dump(settings), "utf-8")
         worker = Process(folder.name, (*COMMAND, "worker", "--config", str(config)), folder / "worker.log")
         self.workers.append(worker)
         return worker
 
+    def keep_back(self, *numbers: int) -> None:
+        """Do not start these workers with the rest."""
+        self._kept_back |= set(numbers)
+
     async def __aenter__(self) -> Self:
         try:
             made = await self.webs[0].cli("cluster", "init")
             assert made.code == 0, made
-            for worker in self.workers:
-                worker.start()
+            for number, worker in enumerate(self.workers):
+                if number not in self._kept_back:
+                    worker.start()
             await asyncio.gather(*(web.start() for web in self.webs))
         except BaseException:
             self.stop()
@@ -95,6 +105,6 @@ class TocsinCluster:
                 column = checkpoints.c
                 query = select(column.partition, func.min(column.position)).group_by(column.partition)
                 at = {row[0]: row[1] for row in connection.execute(query)}
-                return all(at.get(number, -1) == store.position(number).next_seq - 1 for number in store.partitions())
+                return all(at.get(number, -1) == store.position(number).next_seq - 1 for number in partitions(store))
 
         await eventually(lambda: asyncio.to_thread(look), "the read models to show the log", timeout_s=timeout_s)

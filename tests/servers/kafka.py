@@ -27,11 +27,11 @@ _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://{advertised}
+listeners=PLAINTEXT://127.0.0.1:{port},CUT://127.0.0.1:{cut},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},CUT://127.0.0.1:{gate}
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,CUT:PLAINTEXT
 log.dirs={folder}/data
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
@@ -52,8 +52,11 @@ _JAVA = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", 
 class Kafka:
     """One broker, which is its own controller, on 127.0.0.1. Its data outlives `kill` and `start`."""
 
-    def __init__(self, folder: Path | None = None, *, port: int | None = None) -> None:
-        """`folder` is made when missing; without one it is a temporary folder that `remove` deletes."""
+    def __init__(self, folder: Path | None = None, *, port: int | None = None, gate: int | None = None) -> None:
+        """`folder` is made when missing; without one it is a temporary folder that `remove` deletes.
+
+        `gate` is the port of a proxy: clients that begin there are sent there again, not around it (see `behind`).
+        """
         self._java = require("java")
         if not list(LIBRARIES.glob("kafka_*.jar")):
             reason = f"Kafka's libraries are not in {LIBRARIES}: scripts/install test"
@@ -64,11 +67,13 @@ class Kafka:
         self.folder = folder or Path(tempfile.mkdtemp(prefix="tocsin-kafka-"))
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
+        self.behind = free_port()
+        """Where the proxy leads to."""
         self._process: subprocess.Popen[bytes] | None = None
         self._properties = self.folder / "kafka.properties"
         self._properties.write_text(
             _PROPERTIES.format(
-                port=self.port, controller=free_port(), folder=self.folder, advertised=f"127.0.0.1:{self.port}"
+                port=self.port, controller=free_port(), folder=self.folder, cut=self.behind, gate=gate or self.behind
             )
         )
         (self.folder / "log4j.properties").write_text(

@@ -26,7 +26,8 @@ class Postgres:
 
     password = "tocsin-test"
 
-    def __init__(self) -> None:
+    def __init__(self, connections: int = 50) -> None:
+        self._connections = connections
         self._initdb, self._server = require("initdb"), require("postgres")
         self.folder = Path(tempfile.mkdtemp(prefix="tocsin-pg-"))
         # PostgreSQL refuses to run as root; its package made a user for it.
@@ -61,7 +62,7 @@ class Postgres:
     def start(self) -> None:
         """Start the server and wait until it answers."""
         command = [self._server, "-D", str(self.folder / "data"), "-p", str(self.port), "-k", str(self.folder)]
-        command += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=on", "-c", "max_connections=50"]
+        command += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=on", "-c", f"max_connections={self._connections}"]
         log = (self.folder / "server.log").open("ab")
         with log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, **self._as)
@@ -85,6 +86,12 @@ class Postgres:
                 self._process.send_signal(signal.SIGQUIT)  # "immediate"
                 self._process.wait(60)
             self._process = None
+
+    def crash(self) -> None:
+        """End every process of the server at once; the next start recovers from the write-ahead log."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(60)
 
     def new_database(self) -> str:
         """The address of a fresh, empty database."""

@@ -15,7 +15,7 @@ import msgspec
 import yaml
 from sqlalchemy import func, select
 
-from engine.store import Store
+from engine.store import Store, partitions
 from projections.projection import checkpoints
 from tests.servers import free_port
 from tests.servers.process import PATIENCE_S, Process, eventually
@@ -180,7 +180,7 @@ def wait_for_read_models(database: str) -> None:
     while True:
         with closing(Store.open(database, read_only=True)) as store:
             if wanted is None:
-                wanted = {number: store.position(number).next_seq - 1 for number in store.partitions()}
+                wanted = {number: store.position(number).next_seq - 1 for number in partitions(store)}
             with store.engine.connect() as connection:
                 query = select(column.partition, func.min(column.position)).group_by(column.partition)
                 shown = {row[0]: row[1] for row in connection.execute(query)}

@@ -9,6 +9,7 @@ from engine.runtime.clock import Clock
 from engine.runtime.cluster import outcomes
 from engine.runtime.cluster.board import Board
 from engine.runtime.cluster.feed import DeliveryFeed
+from engine.runtime.cluster.routing import HOME
 from engine.runtime.cluster.sender import Place, Sender
 from engine.store import Store
 from schemas import records as r
@@ -20,7 +21,7 @@ from schemas.ports import Outcome
 
 
 class ClusterDeliveries:
-    """The part of `schemas.ports.Runtime` that is about deliveries, and the decisions that it waits for."""
+    """The part of `schemas.ports.Runtime` that is about deliveries and changes, and the decisions that it waits for."""
 
     def __init__(self, store: Store, cluster: Cluster, board: Board) -> None:
         self._store, self._cluster, self._board = store, cluster, board
@@ -32,6 +33,11 @@ class ClusterDeliveries:
         """The last event of each partition that somebody here was told of."""
         self._asked: dict[tuple[str, int], set[int]] = {}
         """When this process asked to begin an attempt."""
+
+    async def change(self, source: str, body: bytes) -> Outcome:
+        """Keep a change event."""
+        place = await self.sender.send(HOME, r.Changed(self.clock.now_ms(), source, body))
+        return Outcome(place.partition, place.offset, (), {}, False)
 
     async def attempting(self, delivery: str, attempt: int) -> bool:
         """Whether this attempt is ours to make; if so, that it was begun is on record now.

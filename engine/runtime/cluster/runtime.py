@@ -102,11 +102,6 @@ class ClusterRuntime(ClusterDeliveries):
         place = await self.sender.send(scope, record, partition=partition)
         return await self._decision(place)
 
-    async def change(self, source: str, body: bytes) -> Outcome:
-        """Keep a change event."""
-        place = await self.sender.send(HOME, r.Changed(self.clock.now_ms(), source, body))
-        return Outcome(place.partition, place.offset, (), {}, False)
-
     async def _home_of(self, command: Command) -> tuple[int, str]:
         """The partition where a command is decided, and its key."""
         incident = getattr(command, "incident", None)

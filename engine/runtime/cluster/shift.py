@@ -23,7 +23,7 @@ from engine.runtime.cluster.sender import from_message
 from engine.runtime.inbox import MAX_BATCH, MAX_BATCH_BYTES
 from engine.runtime.judge import Judge
 from engine.runtime.metrics import RuntimeMetrics
-from engine.store import Entry, Store
+from engine.store import Entry, Store, sibling
 from engine.store.database import outages_named
 from schemas import records as r
 from schemas.errors import ConcurrencyConflict, StoreUnavailable
@@ -85,7 +85,7 @@ class Shift:
     def __init__(self, partition: int, duty: Duty) -> None:
         self.partition = partition
         self._duty = duty
-        self._store = duty.store.sibling()
+        self._store = sibling(duty.store)
         self._queue: deque[Arrival] = deque()
         self._filled, self._room = asyncio.Event(), asyncio.Event()
         self._room.set()

@@ -42,10 +42,10 @@ def body(format: str, alerts: list[Mapping[str, str]], *, firing: bool) -> bytes
 
 def test_a_body_of_one_scope_stays_as_it_is() -> None:
     """Most senders send one scope at a time: their bytes are kept untouched."""
-    for format in FORMATS:
-        sent = body(format, [{"alertname": "a", "cluster": "prod"}, {"alertname": "b", "cluster": "prod"}], firing=True)
-        cut = CUTTER.cut(format, sent, T0)
-        assert [(one.scope, one.format, one.body) for one in cut.pieces] == [("prod", format, sent)]
+    for name in FORMATS:
+        sent = body(name, [{"alertname": "a", "cluster": "prod"}, {"alertname": "b", "cluster": "prod"}], firing=True)
+        cut = CUTTER.cut(name, sent, T0)
+        assert [(one.scope, one.format, one.body) for one in cut.pieces] == [("prod", name, sent)]
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -105,15 +105,15 @@ def test_the_partitions_decide_what_one_core_decides(seed: int, partitions: int)
         at_ms += dice.choice((10, 1000, 60_000, 700_000))
         for core, events in ((one, alone), *((core, together) for core in many)):
             events.extend(core.handle(r.Tick(at_ms)).events)
-        format = dice.choice(FORMATS)
+        name = dice.choice(FORMATS)
         labels = [
             {"alertname": f"a{dice.randint(0, 3)}", "service": dice.choice("xyz")}
             | ({"cluster": scope} if (scope := dice.choice(("", "c1", "c2", "c3", "c4"))) else {})
             for _ in range(dice.randint(1, 6))
         ]
-        sent = body(format, labels, firing=dice.random() < 0.6)
-        alone.extend(one.handle(r.Received(at_ms, "s", format, sent)).events)
-        for piece in CUTTER.cut(format, sent, at_ms).pieces:
+        sent = body(name, labels, firing=dice.random() < 0.6)
+        alone.extend(one.handle(r.Received(at_ms, "s", name, sent)).events)
+        for piece in CUTTER.cut(name, sent, at_ms).pieces:
             core = many[partition_of(piece.scope, partitions)]
             together.extend(core.handle(r.Received(at_ms, "s", piece.format, piece.body)).events)
     assert told(together) == told(alone)
