@@ -16,6 +16,7 @@ from schemas.config import Rules
 from schemas.errors import InvalidPayload
 from schemas.ports import Outcome, Parser
 from tests.simulation.fates import ENDS, Lives, Pages
+from tests.simulation.groups import Groups
 from tests.simulation.memory_store import Disk
 from tests.simulation.process import Process
 from tests.simulation.world import World
@@ -30,7 +31,7 @@ class Auditor:
     def __init__(self, world: World, disk: Disk, parsers: Mapping[str, Parser]) -> None:
         self._world, self._disk, self._parsers = world, disk, parsers
         disk.committed = self.committed
-        self.lives, self.pages = Lives(world), Pages(world)
+        self.lives, self.pages, self.groups = Lives(world), Pages(world), Groups(world)
         self.received: Counter[str] = Counter()
         self.rolled_up = 0
         self.answers: dict[int, r.Record] = {}
@@ -108,8 +109,14 @@ class Auditor:
                         self._world.saw(f"disposition: {disposition}")
             case e.PayloadRejected():
                 self._world.saw("payload rejected")
+            case e.GroupNotified():
+                self.groups.notified(event, self._rules)
+            case e.GroupSuppressed():
+                self.groups.suppressed(data)
             case _ if hasattr(data, "delivery"):
                 self.pages.tell(data)
+                if type(data) in ENDS:
+                    self.groups.ended(data)
             case _ if hasattr(data, "incident"):
                 self.lives.tell(event)
                 touched[data.incident] = None
@@ -205,5 +212,6 @@ class Auditor:
             demand(set(state.clocks.get(name, {})) == set(life.clocks), f"{name} has other clocks than in the log")
         phases = {name: page.phase for name, page in self.pages.all.items() if page.phase not in ENDS.values()}
         demand({name: one.phase for name, one in state.deliveries.items()} == phases, "deliveries differ from the log")
+        self.groups.agrees(state, self._rules)
         books = {source: sum(page.values()) for source, page in state.books.items()}
         demand(Counter(books) == self.received, f"the books say {books}, received was {dict(self.received)}")

@@ -8,6 +8,7 @@ from schemas import commands as c
 from schemas import records as r
 from schemas.config import DeliveryPolicy, Grouping, Receiver, Route, Rules
 from schemas.errors import CommandRejected, Overloaded, StoreUnavailable
+from tests.simulation.groups import some_dispatch
 from tests.simulation.process import Lost
 from tests.simulation.tocsin import Tocsin
 from tests.simulation.world import World
@@ -36,6 +37,7 @@ def some_rules(world: World) -> Rules:
         expiry_s={"alertmanager_webhook": dice.choice((600, 86_400)), "script": 900},
         resolved_kept_s=dice.choice((300, 3600, 7200)),
         rollup_s=dice.choice((60, 3600)),
+        dispatch=some_dispatch(world),
     )
 
 

@@ -31,5 +31,10 @@ LIVES = (
     "outage proposed: 24 h", "outage proposed: 48 h", "projections compared with a rebuild",
 )  # fmt: skip
 
-RARE_PATHS = (*FAULTS, *CHANNELS, *INPUTS, *LIVES)
+GROUPS = (
+    "group told: first", "group told: new_alerts", "group told: resolved_alerts", "group told: all_resolved",
+    "group told: repeat", "group told in vain", "group held back: muted", "group held back: inactive",
+)  # fmt: skip
+
+RARE_PATHS = (*GROUPS, *FAULTS, *CHANNELS, *INPUTS, *LIVES)
 """Each was seen in at least one of a full run's histories."""

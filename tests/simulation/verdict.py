@@ -84,6 +84,7 @@ class Verdict:
         for name, life in auditor.lives.all.items():
             waits = life.state in OPEN and life.origin in ("alert", "internal") and not life.by_hand
             demand(not waits, f"{name} is {life.state} and nothing fires")
+        demand(not state.dispatch.groups, f"groups are left: {list(state.dispatch.groups)}")
         received = sum(auditor.received.values())
         demand(auditor.rolled_up == received, f"{received} alerts were received, {auditor.rolled_up} rolled up")
 
