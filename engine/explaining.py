@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from engine.store import Store
+from engine.whatif import latest_ms
 from schemas import events as e
 from schemas.config import Route, Rules
 from schemas.errors import CommandRejected
@@ -44,8 +45,7 @@ def explain(store: Store, subject: str, *, at_ms: int | None, around_ms: int, ru
     if at_ms is not None:
         since_ms, until_ms = at_ms - around_ms, at_ms + around_ms
     else:
-        latest = store.log(after=store.position().next_seq - 2, limit=1)
-        until_ms = latest[0].event.at_ms if latest else 0
+        until_ms = latest_ms(store)
         since_ms = until_ms - (ALERT_MS if is_alert else RECEIVER_MS)
     if is_alert:
         return _alert(store, subject, since_ms, until_ms)

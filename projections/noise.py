@@ -48,7 +48,7 @@ _TAKEN_UP = (e.IncidentAcknowledged, e.IncidentAssigned, e.DiagnosisStarted, e.I
 
 
 class NoiseProjection(Projection):
-    """One row for each incident that alerts opened."""
+    """One row for each incident; those that people reported have no alert's name."""
 
     name = "noise"
     version = 1
@@ -61,16 +61,19 @@ class NoiseProjection(Projection):
     tables = (incidents_table,)
 
     def apply_all(self, events: Sequence[e.LoggedEvent], tx: Connection) -> None:
-        """Follow the incidents; what people reported by hand is not of interest."""
+        """Follow the incidents. Raises LookupError on an event of an incident that was never opened."""
         rows = Rows(tx, incidents_table, (_incident(logged.event.data) for logged in events))
         for logged in events:
             data: Any = logged.event.data
             row = rows.get(_incident(data))
-            if row is None:
-                if isinstance(data, e.IncidentOpened) and data.origin == "alert" and data.alerts:
-                    rows.put(_opened(data, logged.event.at_ms) | {"position": logged.seq})
-            elif logged.seq > row["position"]:
+            if row is not None and logged.seq <= row["position"]:
+                continue
+            if isinstance(data, e.IncidentOpened):
+                rows.put(_opened(data, logged.event.at_ms) | {"position": logged.seq})
+            elif row is not None:
                 rows.put(_after(row, data, logged.event) | {"position": logged.seq})
+            elif not isinstance(data, e.DeliveryRequested):  # of a channel's test, or of a notification group
+                raise LookupError(f"{data.incident} has no beginning")
         rows.save(tx)
 
 
@@ -79,7 +82,8 @@ def _incident(data: Any) -> str:
 
 
 def _opened(data: e.IncidentOpened, at_ms: int) -> Row:
-    name = data.labels.get("alertname") or labels_of(bytes(data.alerts[0].labels)).get("alertname", "")
+    first = labels_of(bytes(data.alerts[0].labels)) if data.alerts else {}
+    name = data.labels.get("alertname") or first.get("alertname", "")
     return {
         "incident": data.incident, "alertname": plain(name[:MAX_KEY]), "service": plain(data.service[:MAX_KEY]),
         "opened_ms": at_ms, "since_ms": at_ms, "healed_ms": None, "pages": 0, "reopened": 0, "useful": False,
@@ -127,7 +131,7 @@ def board(conn: Connection, since_ms: int, limit: int = 50) -> list[Noisy]:
         found.setdefault((row.alertname, row.service), []).append(row)
     noisy = [_noisy(name, service, rows) for (name, service), rows in found.items()]
     noisy.sort(key=lambda one: (-one.pages_per_useful, -one.pages, one.alertname, one.service))
-    return [one for one in noisy if one.pages][:limit]
+    return [one for one in noisy if one.pages and one.alertname][:limit]
 
 
 def _noisy(alertname: str, service: str, rows: list[Any]) -> Noisy:

@@ -36,8 +36,7 @@ class RuleHitsProjection(Projection):
         counted = [
             (logged, plain(name[:MAX_KEY]), number)
             for logged in events
-            if isinstance(logged.event.data, RulesHit)
-            for name, number in logged.event.data.hits.items()
+            for name, number in logged.event.data.hits.items()  # type: ignore[union-attr]
         ]
         rows = Rows(tx, hits_table, [(logged.partition, name) for logged, name, _ in counted])
         for logged, name, number in counted:

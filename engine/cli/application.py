@@ -19,6 +19,7 @@ from engine.cli import (
     ingest,
     journal,
     log,
+    noise,
     packs,
     projections,
     rules,
@@ -71,6 +72,7 @@ app.command("demo")(demo.demo)
 app.command("ingest")(ingest.ingest)
 app.command("explain")(explain.explain)
 app.command("whatif")(whatif.whatif)
+app.command("noise")(noise.noise)
 app.command("doctor")(doctor.doctor)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)

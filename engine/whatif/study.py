@@ -19,6 +19,12 @@ TOLERATED_MS = 60_000
 """A page that comes up to a minute later counts as one in time."""
 
 
+def latest_ms(store: Store, partition: int = 0) -> int:
+    """The time of the latest event of the log, 0 where there is none."""
+    latest = store.log(partition=partition, after=store.position(partition).next_seq - 2, limit=1)
+    return latest[-1].event.at_ms if latest else 0
+
+
 class CannotJudge(TocsinError):
     """The core fails on a record under the other rules: they are not to be put in force."""
 

@@ -37,6 +37,8 @@ def busy_log() -> EventLog:
         e.DeliveryRetryScheduled("INC-2.2", "mail", 1, T0, "greylisted", "451", "ding"),
         e.DeliveryDue("INC-2.2", "ding", 2),
         e.DeliveryFailed("INC-2.2", 2, "no such robot", "300001"),
+        e.ChannelFailing("ding", 3, 3, 3, "no such robot"),
+        e.ChannelRecovered("ding", T0),
         requested("INC-2.3", "INC-2"),
         e.DeliveryUnconfirmed("INC-2.3", "mail", 1, "timed out after sending"),
         requested("INC-2.4", "INC-2"),
@@ -49,6 +51,7 @@ def busy_log() -> EventLog:
         opened("INC-4", title="a NUL \0 in a title", service="a\0b"),
         e.IncidentMarkedFalseAlarm("INC-4", "a drill"),
         e.PayloadRejected("a\0b", "$[0].labels", "expected \0 an object"),
+        e.RulesHit(T0, {"rule/a\0b": 2, "inhibit/1": 1}),
         rolled_up({"a\0b": {"opened": 2, "invalid": 1}, "alertmanager": {"repeated": 3}}),
     ]
     for data in more:

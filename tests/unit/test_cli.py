@@ -91,7 +91,7 @@ def test_a_wrong_setting_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
 
 def test_wrong_usage_is_exit_code_2() -> None:
     """What the command line itself cannot understand is told apart from what went wrong."""
-    assert _tocsin("explain", "not-a-fingerprint").exit_code == 2
+    assert _tocsin("explain", "oncall", "--at", "noon").exit_code == 2
     assert _tocsin("log", "no-such-command").exit_code == 2
 
 
