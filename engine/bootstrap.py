@@ -34,6 +34,7 @@ from engine.runtime.worker import Limits
 from engine.store import Keyring, Store, retention
 from engine.store.anchors import anchor_from
 from engine.store.archive import Segment
+from engine.store.cores import refuse_older_core
 from engine.store.migrations import CURRENT as SCHEMA_VERSION
 from notifiers.email.notifier import EmailNotifier
 from notifiers.outbox import Outbox
@@ -209,6 +210,7 @@ async def serve(settings: Settings, *, standby: bool = False, read: Callable[[],
     store = open_store(settings)
     try:
         await _become_writer(store, standby=standby)
+        refuse_older_core(store, CORE_VERSION)
         limits = Limits(max_pending=settings.store.max_pending, snapshot_every=settings.store.snapshot_every)
         recent = RecentLog(store)
         follow = projector(settings, store, recent).catch_up
