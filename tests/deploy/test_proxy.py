@@ -7,11 +7,11 @@ import os
 import re
 import ssl
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
 import pytest
+import pytest_asyncio
 
 from tests.deploy.places import DEPLOY, make_secrets
 from tests.servers import free_port, require
@@ -26,9 +26,13 @@ class Site(NamedTuple):
     client: httpx2.AsyncClient
 
 
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """Both are started, on ports of their own, with the files of deploy/ but for addresses and paths."""
+    tmp_path = tmp_path_factory.mktemp("proxy")
     secrets, port = make_secrets(tmp_path / "secrets"), free_port()
     url = f"https://localhost:{port}"
     tocsin = Tocsin(tmp_path / "tocsin", server={"behind_tls_proxy": True}, rules={"external_url": url})
