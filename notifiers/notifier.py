@@ -1,11 +1,13 @@
-"""The shape of every channel: a pure `render`, and one attempt to `deliver`."""
+"""The shape of every channel: a pure `render`, and one attempt to `deliver`; and what some channels can do besides."""
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from notifiers.ratelimit import Rate
 from schemas.deliveries import Receipt
+from schemas.errors import DeliveryError
 from schemas.events import Notice
 
 P = TypeVar("P")
@@ -31,3 +33,38 @@ class Notifier(Protocol[P]):
         Raises DeliveryError, which says whether another attempt can help and whether this one may have arrived.
         """
         ...
+
+
+class NotReached(DeliveryError):
+    """The vendor knows the message and says that it has reached nobody."""
+
+
+@runtime_checkable
+class Traceable(Protocol):
+    """A channel whose vendor can be asked afterwards what became of a message."""
+
+    async def trace(self, delivery: str) -> Receipt | None:
+        """A receipt if it has reached somebody or is on its way; None where the vendor does not know it.
+
+        Raises NotReached, and DeliveryError where the vendor gives no answer.
+        """
+        ...
+
+
+@runtime_checkable
+class Digesting(Protocol):
+    """A channel that can tell of several notices in one message, for when its vendor takes only so many a minute."""
+
+    def digest(self, notices: Sequence[Notice]) -> Any:
+        """The payload of one message for `deliver` that names the incidents of all."""
+        ...
+
+
+def robot_of(notifier: object, channel: str) -> str:
+    """What the vendor counts messages by: the robot, where several channels share one; else the channel's name."""
+    return str(getattr(notifier, "robot", channel))
+
+
+def is_idempotent(notifier: object) -> bool:
+    """Whether a second copy of a message does no harm there, so that what may have been lost can be sent again."""
+    return bool(getattr(notifier, "idempotent", False))

@@ -1,20 +1,23 @@
 """The outbox: takes each attempt that the core has ordered to its channel once, and reports what the channel said.
 
 It decides nothing: whether and when to try again, or through which other channel, is the core's answer to the report.
-Each channel has a lane of its own, in order, one message at a time; a slow channel delays only itself.
+Each channel has a lane of its own, in order, one message at a time; a slow channel delays only itself. A rate counts by
+the robot, though several channels may share it. What a rate makes wait is told in one message, a digest, and each
+delivery in it is answered by what became of that.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
-from notifiers.notifier import Notifier
+from notifiers.lanes import Lane
+from notifiers.notifier import Digesting, Notifier, NotReached, Traceable, is_idempotent, robot_of
 from notifiers.ratelimit import TokenBucket
 from notifiers.redaction import redacted
 from notifiers.rendering import one_line
@@ -26,6 +29,8 @@ CONCURRENT = 32
 """Messages under way at once, over all channels."""
 ATTEMPT_TIMEOUT_S = 150.0
 """Longer than any channel's own `timeout_s` (at most 120): the last resort against a channel that hangs."""
+DIGEST_MOST = 200
+"""Messages that go together at most where a vendor's rate makes them wait."""
 STORE_WAIT_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Waits while the engine takes no report; the last one repeats."""
 
@@ -77,68 +82,102 @@ class Outbox:
         Cancelled in the middle of an attempt, it leaves that attempt unreported: after a restart it counts as unknown.
         Raises an ExceptionGroup with whatever ended the engine's stream of pending deliveries.
         """
-        lanes: dict[str, asyncio.Queue[PendingDelivery | None]] = {}
+        lanes: dict[str, Lane] = {}
         async with asyncio.TaskGroup() as group:
             async for pending in self._runtime.pending_deliveries():
                 if pending.channel not in lanes:
-                    lanes[pending.channel] = asyncio.Queue()
+                    lanes[pending.channel] = Lane()
                     group.create_task(self._lane(lanes[pending.channel]), name=f"outbox {pending.channel}")
-                lanes[pending.channel].put_nowait(pending)
+                lanes[pending.channel].put(pending)
             for lane in lanes.values():  # an engine that is shutting down: finish what was taken
-                lane.put_nowait(None)
+                lane.close()
 
-    async def _lane(self, lane: asyncio.Queue[PendingDelivery | None]) -> None:
+    async def _lane(self, lane: Lane) -> None:
         while (pending := await lane.get()) is not None and not self._stopping:
             try:
-                await self._carry(pending)
+                await self._carry(pending, lane)
             except Exception as bug:  # noqa: BLE001 - one bad delivery must not stop the channel
                 log.error("outbox_failed", delivery=pending.delivery, channel=pending.channel, **_told(bug))
 
-    async def _carry(self, pending: PendingDelivery) -> None:
-        """One pending delivery from the lane to its report."""
+    async def _carry(self, pending: PendingDelivery, lane: Lane) -> None:
+        """One pending delivery from the lane to its report; under load, what waits behind it goes along."""
         notifier = self._notifiers.get(pending.channel)
-        if pending.started:
-            reason = "Tocsin stopped between sending and recording the answer: it may have arrived"
-            await self._report(pending, Report("unknown", reason=reason))
-        elif notifier is None:
+        if notifier is None:
             await self._report(pending, Report("failed", reason=f"no channel named {pending.channel!r} is configured"))
+        elif pending.started and not is_idempotent(notifier):
+            reason = "Tocsin stopped between sending and recording the answer: it may have arrived"
+            await self._report(pending, await self._traced(pending, notifier, Report("unknown", reason=reason)))
         else:
-            await self._keep_pace(pending.channel, notifier)
+            late = await self._keep_pace(pending.channel, notifier)
+            together = [pending]
+            if late and isinstance(notifier, Digesting) and not pending.started:
+                together += lane.together(DIGEST_MOST - 1)
             async with self._slots:
-                if self._stopping or not await self._persist(
-                    lambda: self._runtime.attempting(pending.delivery, pending.attempt)
-                ):
+                wanted = await self._wanted(together)
+                if not wanted:
                     return
-                report = await self._attempt(pending, notifier)
-            await self._report(pending, report)
+                report = await self._attempt(wanted, notifier)
+            report = await self._traced(wanted[0], notifier, report)
+            await asyncio.gather(*(self._report(one, report) for one in wanted))
 
-    async def _keep_pace(self, channel: str, notifier: Notifier[Any]) -> None:
-        """Wait as long as the vendor's rate demands, before the attempt counts as begun."""
+    async def _wanted(self, together: Sequence[PendingDelivery]) -> list[PendingDelivery]:
+        """Those that the engine still wants sent, now begun on its record; what was begun before a crash stays so."""
+        if self._stopping:
+            return []
+        asked = await asyncio.gather(*(self._begin(one) for one in together))
+        return [one for one, wanted in zip(together, asked, strict=True) if wanted]
+
+    async def _begin(self, pending: PendingDelivery) -> bool:
+        if pending.started:
+            return True
+        return await self._persist(lambda: self._runtime.attempting(pending.delivery, pending.attempt))
+
+    async def _keep_pace(self, channel: str, notifier: Notifier[Any]) -> bool:
+        """Wait as long as the vendor's rate demands, before the attempt counts as begun; True if it had to wait."""
         if notifier.rate is None:
-            return
-        now_s = self._clock()
-        bucket = self._buckets.get(channel) or TokenBucket.full(notifier.rate, at_s=now_s)
-        self._buckets[channel], wait_s = bucket.take(now_s)
+            return False
+        now_s, robot = self._clock(), robot_of(notifier, channel)
+        bucket = self._buckets.get(robot) or TokenBucket.full(notifier.rate, at_s=now_s)
+        self._buckets[robot], wait_s = bucket.take(now_s)
         if wait_s > 0:
             log.info("delivery_paced", channel=channel, wait_s=round(wait_s, 1))
             await self._sleep(wait_s)
+        return wait_s > 0
 
-    async def _attempt(self, pending: PendingDelivery, notifier: Notifier[Any]) -> Report:
+    async def _attempt(self, together: Sequence[PendingDelivery], notifier: Notifier[Any]) -> Report:
         """Render and hand over, once. Never raises but when cancelled."""
+        first = together[0]
+        unknown = "retry" if is_idempotent(notifier) else "unknown"
         try:
-            payload = notifier.render(pending.notice)
+            notices = [one.notice for one in together]
+            several = isinstance(notifier, Digesting) and len(notices) > 1
+            payload = notifier.digest(notices) if several else notifier.render(first.notice)  # type: ignore[attr-defined]
             async with asyncio.timeout(self._timeout_s):
-                receipt = await notifier.deliver(payload, delivery=pending.delivery)
+                receipt = await notifier.deliver(payload, delivery=first.delivery)
         except DeliveryError as trouble:
-            outcome = "unknown" if trouble.maybe_sent else "failed" if trouble.permanent else "retry"
+            outcome = unknown if trouble.maybe_sent else "failed" if trouble.permanent else "retry"
             reason = redacted(trouble.reason)
             return Report(outcome, trouble.vendor_code, reason=reason, retry_after_s=trouble.retry_after_s)
         except TimeoutError:
-            return Report("unknown", reason=f"the channel did not come back within {self._timeout_s:g} s")
+            return Report(unknown, reason=f"the channel did not come back within {self._timeout_s:g} s")
         except Exception as bug:  # noqa: BLE001 - recorded as this delivery's failure; the others go on
-            log.error("notifier_failed", delivery=pending.delivery, channel=pending.channel, **_told(bug))
+            log.error("notifier_failed", delivery=first.delivery, channel=first.channel, **_told(bug))
             return Report("failed", reason=f"internal error in the channel: {type(bug).__name__}")
         return Report("ok", receipt.vendor_code, receipt.vendor_message_id)
+
+    async def _traced(self, pending: PendingDelivery, notifier: Notifier[Any], report: Report) -> Report:
+        """Of what may have arrived: the vendor's own word, where it can be asked for one; else as it was."""
+        if report.outcome != "unknown" or not isinstance(notifier, Traceable):
+            return report
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                receipt = await notifier.trace(pending.delivery)
+        except NotReached as lost:
+            return Report("failed", lost.vendor_code, reason=redacted(lost.reason))
+        except (DeliveryError, TimeoutError) as silent:
+            log.warning("no_receipt", delivery=pending.delivery, channel=pending.channel, problem=type(silent).__name__)
+            return report
+        return Report("ok", receipt.vendor_code, receipt.vendor_message_id) if receipt else report
 
     async def _report(self, pending: PendingDelivery, report: Report) -> None:
         log.info(

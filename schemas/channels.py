@@ -286,6 +286,8 @@ class WebhookChannel(WithSecrets):
     url_file: Path | None = None
     token: SecretStr | None = None
     token_file: Path | None = None
+    idempotent: bool = False
+    """Your program knows a second copy by its ``Idempotency-Key``: what may have been lost is then sent again."""
     timeout_s: Annotated[int, Field(ge=1, le=120)] = 10
 
 

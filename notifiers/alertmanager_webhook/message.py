@@ -136,7 +136,7 @@ def go_time(at_ms: int) -> str:
     """
     at = _EPOCH + timedelta(milliseconds=at_ms)
     fraction = f".{at_ms % 1000:03d}".rstrip("0").rstrip(".")
-    return f"{at:%Y-%m-%dT%H:%M:%S}{fraction}Z"
+    return f"{at.isoformat()[:19]}{fraction}Z"
 
 
 def _common(raws: Sequence[Raw]) -> dict[str, str]:

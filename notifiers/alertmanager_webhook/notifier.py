@@ -34,6 +34,7 @@ class AlertmanagerWebhookNotifier:
     """Tells a receiver of Alertmanager's webhooks, at least once: what may have been lost on the way is sent again."""
 
     rate: Rate | None = None
+    idempotent = True
 
     def __init__(
         self, name: str, channel: AlertmanagerWebhookChannel, *, clock: Callable[[], float] = time.time

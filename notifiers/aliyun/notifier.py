@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from notifiers.aliyun import acs3
+from notifiers.notifier import NotReached
 from notifiers.phones import domestic, e164, masked
 from notifiers.ratelimit import Rate
 from notifiers.redaction import keep_out_of_logs
@@ -22,7 +23,7 @@ from notifiers.variables import variable
 from notifiers.vendor import VendorClient
 from schemas.channels import AliyunSmsChannel, AliyunVoiceChannel
 from schemas.deliveries import Receipt
-from schemas.errors import ConfigError, DeliveryError
+from schemas.errors import ConfigError
 from schemas.events import Notice
 
 SMS_VERSION = VOICE_VERSION = "2017-05-25"
@@ -101,7 +102,8 @@ class AliyunSmsNotifier:
     async def trace(self, delivery: str) -> Receipt | None:
         """What the vendor knows of `delivery` today: a receipt if any number was or is being reached, else None.
 
-        The receipt names the numbers that were not reached. Raises DeliveryError where the vendor gives no answer.
+        The receipt names the numbers that were not reached. Raises NotReached if none was,
+        and DeliveryError where the vendor gives no answer.
         """
         day = datetime.datetime.fromtimestamp(self._clock(), _BEIJING).strftime("%Y%m%d")
         reached, lost, ids = 0, "", ""
@@ -115,7 +117,7 @@ class AliyunSmsNotifier:
                 lost += f"; not reached {masked(e164(phone))}: {detail.get('ErrCode', '')}" if failed else ""
                 ids = ids or str(detail.get("BizId", ""))
         if lost and not reached:
-            raise DeliveryError(one_line(f"no number was reached{lost}"), permanent=True, vendor_code="OK")
+            raise NotReached(one_line(f"no number was reached{lost}"), permanent=True, vendor_code="OK")
         return Receipt(one_line(f"OK{lost}"), ids) if reached else None
 
     async def close(self) -> None:

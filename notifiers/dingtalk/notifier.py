@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from notifiers import digests
 from notifiers.dingtalk import robot
 from notifiers.ratelimit import Rate
 from notifiers.redaction import keep_out_of_logs
@@ -49,6 +50,14 @@ class DingTalkNotifier:
         if self._channel.message == "action_card" and notice.url:
             return robot.ActionCard(title, text, BUTTON[notice.language], notice.url)
         return robot.Markdown(title, text, self._channel.at_mobiles, self._channel.at_all)
+
+    def digest(self, notices: Sequence[Notice]) -> robot.Message:
+        """One message about all of `notices`; it calls the configured mobiles, too."""
+        title = digests.title(notices)
+        listed = digests.text(notices, robot.BODY_BYTES // 2, markdown=self._channel.message != "text")
+        if self._channel.message == "text":
+            return robot.Text(f"{title}\n{listed}", self._channel.at_mobiles, self._channel.at_all)
+        return robot.Markdown(title, f"### {title}\n\n{listed}", self._channel.at_mobiles, self._channel.at_all)
 
     async def deliver(self, payload: robot.Message, *, delivery: str) -> Receipt:
         """One POST within the channel's `timeout_s`. The vendor knows no idempotence key: `delivery` is not sent."""

@@ -11,12 +11,13 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
+from notifiers import digests
 from notifiers.ratelimit import Rate
 from notifiers.redaction import keep_out_of_logs
 from notifiers.rendering import headline, render, truncate_bytes
@@ -118,6 +119,12 @@ class FeishuNotifier:
         text = render(f"feishu/{notice.language}.md.j2", notice)
         button = BUTTON[notice.language] if notice.url else ""
         return Card(headline(notice), text, colour, button, notice.url, self._channel.at_users)
+
+    def digest(self, notices: Sequence[Notice]) -> Card:
+        """One card about all of `notices`, as red as the worst of them."""
+        worst = min(notices, key=lambda notice: list(COLOURS).index(notice.severity))
+        listed = digests.text(notices, BODY_BYTES // 2, markdown=True)
+        return Card(digests.title(notices), listed, COLOURS[worst.severity], at_users=self._channel.at_users)
 
     async def deliver(self, payload: Card, *, delivery: str) -> Receipt:
         """One POST within the channel's `timeout_s`. The vendor knows no idempotence key: `delivery` is not sent."""

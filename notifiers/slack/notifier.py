@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
+from notifiers import digests
 from notifiers.http_answer import refused
 from notifiers.ratelimit import Rate
 from notifiers.redaction import keep_out_of_logs, redacted
@@ -57,6 +58,10 @@ class SlackNotifier:
         """Headline and plain text in the notice's language."""
         text = render(f"apprise_url/{notice.language}.txt.j2", notice)
         return Told(headline(notice), text, BUTTON[notice.language], notice.url)
+
+    def digest(self, notices: Sequence[Notice]) -> Told:
+        """One message about all of `notices`."""
+        return Told(digests.title(notices), digests.text(notices, SECTION_BYTES * 2 // 3, markdown=False), "", "")
 
     async def deliver(self, payload: Told, *, delivery: str) -> Receipt:
         """One POST within the channel's `timeout_s`. The vendor knows no idempotence key: `delivery` is not sent."""

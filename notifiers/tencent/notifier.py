@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from notifiers.notifier import NotReached
 from notifiers.phones import e164, masked
 from notifiers.ratelimit import Rate
 from notifiers.redaction import keep_out_of_logs
@@ -93,7 +94,7 @@ class TencentSmsNotifier:
         """What became of `delivery`: a receipt if it reached any number, else None.
 
         The vendor repeats our identity only for accounts that asked for it; without that nothing is ever found.
-        Raises DeliveryError where the vendor gives no answer.
+        Raises NotReached if it reached none, and DeliveryError where the vendor gives no answer.
         """
         until_s = int(self._clock())
         reached, lost, ids = 0, "", ""
@@ -110,6 +111,8 @@ class TencentSmsNotifier:
                 reached += good
                 lost += "" if good else f"; not reached {masked(e164(phone))}: {status.get('Description', '')}"
                 ids = ids or str(status.get("SerialNo", ""))
+        if lost and not reached:
+            raise NotReached(one_line(f"no number was reached{lost}"), permanent=True, vendor_code="Ok")
         return Receipt(one_line(f"Ok{lost}"), ids) if reached else None
 
     async def close(self) -> None:

@@ -59,6 +59,7 @@ class WebhookNotifier:
         headers = {"Content-Type": "application/json"}
         self._client = Client(to, headers | ({"Authorization": f"Bearer {token}"} if token else {}))
         self._timeout_s, self._clock = channel.timeout_s, clock
+        self.idempotent = channel.idempotent
 
     def render(self, notice: Notice) -> Told:
         """All fields of the notice, defaults too; the first ten alerts by name."""

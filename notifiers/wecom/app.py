@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import quote, urlencode
 
+from notifiers import digests
 from notifiers.ratelimit import Rate
 from notifiers.redaction import keep_out_of_logs
 from notifiers.rendering import headline, render
@@ -50,6 +51,11 @@ class WeComAppNotifier:
             text = render(f"apprise_url/{notice.language}.txt.j2", notice)
             return robot.Card(headline(notice), text, notice.url, BUTTON[notice.language])
         return robot.Text(render(f"wecom/{notice.language}.txt.j2", notice))
+
+    def digest(self, notices: Sequence[Notice]) -> robot.Message:
+        """One text about all of `notices`."""
+        listed = digests.text(notices, robot.APP_BYTES - 100, markdown=False)
+        return robot.Text(f"{digests.title(notices)}\n{listed}")
 
     async def deliver(self, payload: robot.Message, *, delivery: str) -> Receipt:
         """One POST, after another one for a token where that is needed; a token that is spent early is renewed once."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
+from notifiers import digests
 from notifiers.ratelimit import Rate
 from notifiers.redaction import keep_out_of_logs
 from notifiers.rendering import render
@@ -38,6 +40,14 @@ class WeComNotifier:
         if self._channel.message == "text":
             return robot.Text(render(f"wecom/{notice.language}.txt.j2", notice), self._channel.at_mobiles)
         return robot.Markdown(render(f"wecom/{notice.language}.md.j2", notice))
+
+    def digest(self, notices: Sequence[Notice]) -> robot.Message:
+        """One message about all of `notices`; a text mentions the configured people, too."""
+        title = digests.title(notices)
+        if self._channel.message == "text":
+            listed = digests.text(notices, robot.TEXT_BYTES - 100, markdown=False)
+            return robot.Text(f"{title}\n{listed}", self._channel.at_mobiles)
+        return robot.Markdown(f"### {title}\n{digests.text(notices, robot.MARKDOWN_BYTES - 100, markdown=True)}")
 
     async def deliver(self, payload: robot.Message, *, delivery: str) -> Receipt:
         """One POST within the channel's `timeout_s`. The vendor knows no idempotence key: `delivery` is not sent."""
