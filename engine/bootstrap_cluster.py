@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 from sqlalchemy import Connection, Engine, event, func, select, text
 
 from engine.bootstrap import open_accounts, open_store, serve_web, set_up_logging, tune_interpreter
+from engine.core import CORE_VERSION
 from engine.core.state import Books
 from engine.runtime.cluster.board import Board
 from engine.runtime.cluster.claims import Claim, adopt_topic, lock_out_single_servers
@@ -39,6 +40,7 @@ from engine.runtime.cluster.topic import (
     read_topic,
 )
 from engine.store import Store
+from engine.store.cores import refuse_older_core
 from engine.store.database import outages_named
 from notifiers.outbox import Outbox
 from notifiers.registry import build_all
@@ -203,6 +205,7 @@ class _Worker:
             with self._store.engine.connect() as guard:
                 lock_out_single_servers(guard)
                 guard.commit()
+                refuse_older_core(self._store, CORE_VERSION)
                 self._rules = register_rules(self._store.engine, self._settings.rules)
                 topic = await asyncio.to_thread(topic_of, self._cluster)
                 await self._runtime.start(topic.id)
