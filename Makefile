@@ -1,6 +1,6 @@
 # Everything here works on a fresh clone: each target first installs what it needs (scripts/install).
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test sim fuzz lint bench lock clean
+.PHONY: help demo cluster serve test sim fuzz lint bench lock clean
 BIN := .venv/bin
 
 help:  ## this list
@@ -9,6 +9,10 @@ help:  ## this list
 demo:  ## Tocsin with a real Prometheus, Alertmanager and a faulty shop; Ctrl-C ends it
 	@scripts/install demo
 	@exec $(BIN)/tocsin demo
+
+cluster:  ## the demo's shop on a cluster of processes: Kafka, PostgreSQL, two workers, two web processes
+	@scripts/install test
+	@exec $(BIN)/python -m scripts.cluster
 
 serve:  ## Tocsin alone, on ./tocsin.yaml if there is one
 	@scripts/install

@@ -36,7 +36,7 @@ def run(folder: Path, *, for_s: float | None, live: bool) -> None:
     with _alone(folder), _signals_end_it():
         outbox = Outbox(folder / "outbox")
         with peers(outbox) as (mail, robot):
-            stack = Stack(folder, _addresses(mail, robot))
+            stack = Stack(folder, addresses(mail, robot))
             try:
                 stack.write_configuration()
                 stack.start()
@@ -48,7 +48,8 @@ def run(folder: Path, *, for_s: float | None, live: bool) -> None:
                 stack.stop()
 
 
-def _addresses(mail: int, robot: int) -> Addresses:
+def addresses(mail: int, robot: int) -> Addresses:
+    """Free ports for everything that the demo starts."""
     services = [service for service, count in SHOP.items() for _ in range(count)]
     tocsin, prometheus, alertmanager, *rest = free_ports(3 + len(services), PREFERRED_PORT)
     return Addresses(tocsin, prometheus, alertmanager, mail, robot, list(zip(services, rest, strict=True)))
