@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import yaml
@@ -34,11 +35,22 @@ AtMs = Annotated[int | None, Query(ge=0, lt=2**53)]
 DaysBack = Annotated[int, Form(ge=1, le=366)]
 
 
+@dataclass
+class Tried:
+    """What somebody wants the rules to be, and what came of trying that."""
+
+    text: str
+    days: int = 30
+    checked: RulesCheck | None = None
+    result: WhatIf | None = None
+    wrong: ConfigError | None = None
+
+
 @router.get("/rules")
 def rules_page(request: Request, session: Viewer, said: str = "") -> Response:
     """The rules in force, how often each was about an alert, and their history."""
     desk = desk_of(request)
-    return _page(request, desk, desk.current().yaml, said=said)
+    return _page(request, desk, Tried(desk.current().yaml), said)
 
 
 @router.post("/rules")
@@ -47,21 +59,21 @@ async def change_rules(
 ) -> Response:
     """Try other rules, see what they would have made of the past, or put them in force."""
     desk = desk_of(request)
-    tried: dict[str, Any] = {"days": days}
+    tried = Tried(text, days)
     try:
         rules = await run_in_threadpool(desk.read, text)
         if verb == "apply":
             await desk.apply(rules, actor=f"user:{session.user.name}")
             await site_of(request).runtime.caught_up()
             return see_other("/rules?said=rules_applied")
-        tried["checked"] = await run_in_threadpool(desk.check, rules)
+        tried.checked = await run_in_threadpool(desk.check, rules)
         if verb == "whatif":
-            tried["result"] = await run_in_threadpool(_what_if, request, desk, rules, days)
+            tried.result = await run_in_threadpool(_what_if, request, desk, rules, days)
     except ConfigError as wrong:
-        tried["wrong"] = wrong
+        tried.wrong = wrong
     except CommandRejected as wrong:
-        tried["wrong"] = ConfigError(wrong.reason)
-    return await run_in_threadpool(_page, request, desk, text, **tried)
+        tried.wrong = ConfigError(wrong.reason)
+    return await run_in_threadpool(_page, request, desk, tried)
 
 
 @router.get("/explain")
@@ -120,26 +132,15 @@ def _what_if(request: Request, desk: RulesDesk, rules: Rules, days: int) -> What
     return desk.what_if(rules, since_ms=since_ms, until_ms=until_ms)
 
 
-def _page(
-    request: Request,
-    desk: RulesDesk,
-    text: str,
-    *,
-    said: str = "",
-    days: int = 30,
-    checked: RulesCheck | None = None,
-    result: WhatIf | None = None,
-    wrong: ConfigError | None = None,
-) -> Response:
-    site, current = site_of(request), desk.current()
+def _page(request: Request, desk: RulesDesk, tried: Tried, said: str = "") -> Response:
+    site, result = site_of(request), tried.result
     with site.engine.connect() as conn:
         hits = rule_hits.hits(conn)
     facts: dict[str, Any] = {
-        "current": current, "history": desk.history(VERSIONS_SHOWN), "hits": hits, "text": text,
-        "too_long": len(text) > LONGEST_SHOWN, "checked": checked, "result": result, "wrong": wrong, "days": days,
-        "choices": CHOICES, "lines": compared(result) if result else (),
+        **vars(tried), "current": desk.current(), "history": desk.history(VERSIONS_SHOWN), "hits": hits,
+        "too_long": len(tried.text) > LONGEST_SHOWN, "choices": CHOICES, "lines": compared(result) if result else (),
     }  # fmt: skip
-    return site.view.page(request, "rules.html", **facts, said=said, status=400 if wrong else 200)
+    return site.view.page(request, "rules.html", **facts, said=said, status=400 if tried.wrong else 200)
 
 
 def compared(result: WhatIf) -> list[tuple[str, str, int, int]]:
