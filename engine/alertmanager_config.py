@@ -21,6 +21,8 @@ from schemas.dispatch import Dispatch, DispatchReceiver, DispatchRoute, Integrat
 
 SOURCE: Final = "alertmanager_v2"
 """The format of what Prometheus sends; also the name of the source that is made where there is none."""
+FIRST_WAIT_S: Final = 1
+"""Alertmanager waits half a second to one before its second attempt (`notify/retry_stage.go`, exponential backoff)."""
 EVERY_ALERT: Final = 'alertname=~".*"'
 """Stands for no matchers at all: what everything satisfies."""
 
@@ -69,6 +71,7 @@ def read_alertmanager(path: Path) -> Imported:
                 equal=rule.equal,
             )
             for rule in config.inhibit_rules
+            if rule.sources or rule.targets  # else each alert would be source and target: it inhibits nothing
         ),
         channels=maker.channels,
         resolve_timeout_s=max(1, -(-config.global_.resolve_timeout // 1000)),
@@ -79,13 +82,18 @@ def read_alertmanager(path: Path) -> Imported:
 def applied(settings: Settings, imported: Imported) -> Settings:
     """The settings with routes, inhibition and receivers of the file instead of their own; the rest stays.
 
-    Prometheus may send without a token then, as to an Alertmanager, unless a source for it is configured.
+    Prometheus may send without a token then, as to an Alertmanager, unless a source for it is configured; and what
+    could not be sent is tried again as soon as Alertmanager would, unless the settings say when.
     """
     sources = dict(settings.sources)
     if not any(source.format == SOURCE for source in sources.values()):
         sources[SOURCE] = Source(format=SOURCE)
+    delivery = settings.rules.delivery
+    if "first_wait_s" not in delivery.model_fields_set:
+        delivery = delivery.model_copy(update={"first_wait_s": FIRST_WAIT_S})
     rules = settings.rules.model_copy(
         update={
+            "delivery": delivery,
             "dispatch": imported.dispatch,
             "inhibit": imported.inhibit,
             "expiry_s": {**settings.rules.expiry_s, SOURCE: imported.resolve_timeout_s},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from schemas.alertmanager_http import FileName, GoDuration, HttpConfig, Part, Pattern, one_of
 from schemas.dispatch import DispatchRoute, MatcherText, check_tree
@@ -263,6 +263,11 @@ def _older(equal: dict[str, str], patterns: dict[str, str]) -> tuple[str, ...]:
     return (*exact, *(str(Matcher(name, "=~", f"^(?:{value})$")) for name, value in sorted(patterns.items())))
 
 
+def _empty_for_none(given: object) -> object:
+    """A rule of which only the dash is there is one without anything, to Alertmanager."""
+    return [{} if one is None else one for one in given] if isinstance(given, list) else given
+
+
 class NamedIntervals(Part):
     """Recurring times under a name."""
 
@@ -276,7 +281,7 @@ class AlertmanagerConfig(Part):
     global_: Annotated[Global, Field(alias="global")] = Global()
     route: AlertmanagerRoute
     receivers: tuple[AlertmanagerReceiver, ...] = ()
-    inhibit_rules: tuple[AlertmanagerInhibitRule, ...] = ()
+    inhibit_rules: Annotated[tuple[AlertmanagerInhibitRule, ...], BeforeValidator(_empty_for_none)] = ()
     time_intervals: tuple[NamedIntervals, ...] = ()
     mute_time_intervals: tuple[NamedIntervals, ...] = ()
     templates: tuple[str, ...] = ()

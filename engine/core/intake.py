@@ -128,11 +128,21 @@ class _Batch:
             assert type(item) is Alert
             known = known_by(item.labels_raw)
             if known is not None and known.firing == (item.status == "firing"):
+                known.updated_ms, known.annotations_raw, known.generator_url = (
+                    at_ms, item.annotations_raw, item.generator_url,
+                )  # fmt: skip
                 if known.firing:
-                    known.updated_ms, known.annotations_raw, known.ends_ms = at_ms, item.annotations_raw, item.ends_ms
                     expires_ms = item.ends_ms or silent_until_ms
                     if expires_ms > known.expires_ms:
-                        known.expires_ms = expires_ms
+                        known.expires_ms, known.ends_ms = expires_ms, item.ends_ms
+                    elif item.ends_ms is not None and known.ends_ms is None:
+                        # An end that a sender states beats one that only its silence would mean.
+                        known.expires_ms = known.ends_ms = item.ends_ms
+                        arm(known, self._step)
+                    if item.starts_ms < known.starts_ms:
+                        known.starts_ms = item.starts_ms
+                elif item.ends_ms is not None and item.ends_ms > (known.ends_ms or known.resolved_ms):
+                    known.ends_ms = item.ends_ms
                 repeated += 1
                 continue
             self._judge_change(item, known, silent_until_ms)

@@ -15,6 +15,9 @@ from web.alertmanager.config_text import config_text, receivers_of
 from web.alertmanager.wire import answer, moment
 from web.site import site_of
 
+SPEAKS = "0.34.2"
+"""The version of Alertmanager whose API this is: `amtool` compares it with its own, and others choose by it."""
+
 
 async def get_status(request: Request) -> Response:
     """Version, uptime, the routing in force as an `alertmanager.yml` without its secrets, and the cluster.
@@ -24,7 +27,7 @@ async def get_status(request: Request) -> Response:
     site = site_of(request)
     host, port = request.scope.get("server") or ("", 0)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    said = {"version": version("tocsin"), "revision": "", "branch": "tocsin"}
+    said = {"version": SPEAKS, "revision": "", "branch": f"tocsin {version('tocsin')}"}
     return answer(
         {
             "cluster": {"name": "tocsin", "status": "ready", "peers": [{"name": "tocsin", "address": address}]},

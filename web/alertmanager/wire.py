@@ -132,7 +132,7 @@ def moment(at_ms: int) -> str:
 @functools.lru_cache(maxsize=16_384)
 def _second(since_epoch: int) -> str:
     try:
-        return datetime.fromtimestamp(since_epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return datetime.fromtimestamp(since_epoch, UTC).isoformat()[:19]
     except (OverflowError, ValueError):  # a sender's clock may say anything
         return "9999-12-31T23:59:59" if since_epoch > 0 else "0001-01-01T00:00:00"
 
