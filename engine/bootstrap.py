@@ -31,7 +31,7 @@ from engine.runtime.judge import replay
 from engine.runtime.metrics import RuntimeMetrics
 from engine.runtime.recent import RecentLog
 from engine.runtime.worker import Limits
-from engine.store import Keyring, Store, retention
+from engine.store import Keyring, Store, partitions, retention
 from engine.store.anchors import anchor_from
 from engine.store.archive import Segment
 from engine.store.cores import refuse_older_core
@@ -88,6 +88,11 @@ def open_store(settings: Settings, *, read_only: bool = False) -> Store:
     )
 
 
+def check_channels(settings: Settings) -> None:
+    """Look at what only the channels themselves know about their settings, and at the templates. Raises ConfigError."""
+    build_all(settings.channels, settings.templates)
+
+
 def keyring(settings: Settings) -> Keyring:
     """How the log is chained. Raises ConfigError for a key that is too short to be one."""
     key = settings.store.chain_key.get_secret_value().encode() if settings.store.chain_key else b""
@@ -100,7 +105,7 @@ def projector(settings: Settings, store: Store, recent: RecentLog | None = None)
     """The projector that brings every read model in `store` up to its log; makes their tables."""
     models = ALL(settings.rules.timezone)
     create_tables(store.engine, models)
-    return Projector(store.writing, (recent or RecentLog(store)).read, models)
+    return Projector(store.writing, (recent or RecentLog(store)).read, models, partitions=partitions(store) or (0,))
 
 
 def open_accounts(settings: Settings, store: Store, now_ms: Callable[[], int]) -> Accounts:
@@ -115,7 +120,13 @@ def open_accounts(settings: Settings, store: Store, now_ms: Callable[[], int]) -
 
 def decide_again(store: Store) -> Books:
     """The books after deciding the whole journal again; raises ReplayDiffers where the log says otherwise."""
-    return replay(store, PARSERS).books()
+    books: Books = {}
+    for partition in partitions(store) or [0]:
+        for source, page in replay(store, PARSERS, partition=partition).books().items():
+            known = books.setdefault(source, {})
+            for disposition, count in page.items():
+                known[disposition] = known.get(disposition, 0) + count
+    return books
 
 
 def archive_journal(store: Store, folder: Path, older_than_days: int, now_ms: int) -> list[Segment]:
@@ -206,7 +217,7 @@ async def serve(settings: Settings, *, standby: bool = False, read: Callable[[],
     `standby` it waits for that process to end, and takes over.
     """
     set_up_logging(settings.log_level)
-    notifiers = build_all(settings.channels)
+    notifiers = build_all(settings.channels, settings.templates)
     store = open_store(settings)
     try:
         await _become_writer(store, standby=standby)

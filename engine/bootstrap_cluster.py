@@ -63,7 +63,16 @@ RULES_SENT_S = 30.0
 IDLE_TRANSACTION_MS = 4_000
 """A worker that stands still in the middle of a transaction (SIGSTOP) must not keep others from its partition."""
 
-__all__ = ["ClusterState", "PartitionState", "initialise", "insist_on_rules", "run_web", "run_worker", "state_of"]
+__all__ = [
+    "ClusterState",
+    "PartitionState",
+    "initialise",
+    "insist_on_rules",
+    "run_web",
+    "run_worker",
+    "state_of",
+    "topic_faults",
+]
 
 log = structlog.get_logger(__name__)
 
@@ -186,7 +195,7 @@ class _Worker:
     def __init__(self, settings: Settings, source: Literal["faust", "aiokafka"]) -> None:
         set_up_logging(settings.log_level)
         self._settings, self._cluster = settings, cluster_of(settings)
-        self._notifiers = build_all(settings.channels)
+        self._notifiers = build_all(settings.channels, settings.templates)
         self._store = prepare(settings)
         _end_idle_transactions(self._store.engine)
         self._runtime, board = _runtime(settings, self._cluster, self._store)
@@ -359,3 +368,9 @@ def state_of(settings: Settings) -> ClusterState:
         return overview(store.engine, cluster, lambda: _shown(store.engine))
     finally:
         store.close()
+
+
+def topic_faults(settings: Settings) -> list[str]:
+    """What is wrong with the topic. Raises ConfigError where there is none, StoreUnavailable where nobody answers."""
+    cluster = cluster_of(settings)
+    return faults_of(read_topic(cluster), cluster)

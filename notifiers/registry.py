@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+from notifiers import rendering, template_check
 from notifiers.alertmanager_webhook.notifier import AlertmanagerWebhookNotifier
 from notifiers.aliyun.notifier import AliyunSmsNotifier, AliyunVoiceNotifier
 from notifiers.apprise_url.notifier import AppriseNotifier
@@ -44,6 +46,13 @@ def build(name: str, channel: c.Channel) -> Notifier[Any]:
     return MAKERS[type(channel)](name, channel)
 
 
-def build_all(channels: Mapping[str, c.Channel]) -> dict[str, Notifier[Any]]:
-    """Every configured channel by its name. Raises ConfigError for the first that is wrong."""
-    return {name: build(name, channel) for name, channel in channels.items()}
+def build_all(channels: Mapping[str, c.Channel], templates: Path | None = None) -> dict[str, Notifier[Any]]:
+    """Every configured channel by its name, rendering with the folder `templates` over our own from now on.
+
+    Raises ConfigError for the first channel or template that is wrong; then nothing has changed.
+    """
+    if templates is not None:
+        template_check.check(templates)
+    made = {name: build(name, channel) for name, channel in channels.items()}
+    rendering.use(rendering.templates_in(templates))
+    return made

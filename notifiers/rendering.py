@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from notifiers.templates import BUILT_IN, Templates
 from schemas.events import Notice
 
 Language = Literal["zh", "en"]
@@ -112,28 +113,60 @@ def duration(span_ms: int, language: Language) -> str:
     return " ".join(parts[:2])
 
 
+def _add_helpers(environment: Environment) -> None:
+    environment.filters.update(
+        one_line=one_line, plain=plain, word=word, local_time=local_time, duration=duration, bytes=truncate_bytes
+    )
+    environment.globals["ALERTS_SHOWN"] = ALERTS_SHOWN
+
+
 @functools.cache
 def _environment() -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(BUILT_IN),
         undefined=StrictUndefined,
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
-        one_line=one_line, plain=plain, word=word, local_time=local_time, duration=duration, bytes=truncate_bytes
-    )
-    environment.globals["ALERTS_SHOWN"] = ALERTS_SHOWN
+    _add_helpers(environment)
     return environment
 
 
+def templates_in(folder: Path | None) -> Templates:
+    """An installation's own templates, with the filters that ours have."""
+    return Templates(folder, _add_helpers)
+
+
+_own = templates_in(None)
+
+
+def use(templates: Templates) -> None:
+    """Render with these from now on; for the whole process, as channels have no say in it."""
+    global _own
+    _own = templates
+
+
+def own_version() -> str:
+    """The version of the installation's own templates; empty if it has none."""
+    return _own.version
+
+
 def render(template: str, notice: Notice) -> str:
-    """The text of `template` (``email/zh.txt.j2``) for one notice. Raises jinja2.TemplateError: a bug of ours."""
-    return _environment().get_template(template).render(notice=notice, headline=headline(notice)).strip()
+    """The text of `template` (``email/zh.txt.j2``) for one notice: the installation's own, else ours.
+
+    Raises jinja2.TemplateError only where ours fails, which is a bug.
+    """
+    words = words_for(template, notice)
+    text = _own.render(template, notice, **words)
+    return (_environment().get_template(template).render(notice=notice, **words) if text is None else text).strip()
+
+
+def words_for(template: str, notice: Notice) -> dict[str, str]:
+    """What a template knows besides the notice."""
+    return {} if template.startswith("headline.") else {"headline": headline(notice)}
 
 
 def headline(notice: Notice) -> str:
     """The one line that every channel begins with: priority, severity, kind, incident, title."""
-    template = _environment().get_template(f"headline.{notice.language}.j2")
-    return one_line(template.render(notice=notice))
+    return one_line(render(f"headline.{notice.language}.j2", notice))

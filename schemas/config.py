@@ -282,6 +282,8 @@ class Settings(Section):
     anchors: Anchors = Anchors()
     sources: dict[Name, Source] = {}
     channels: dict[Name, Channel] = {}
+    templates: Path | None = None
+    """A folder with message templates of your own, named as the built-in ones are: see [channels](channels.md)."""
     rules: Rules = Rules()
     cluster: Cluster | None = None
     """Absent: one process does everything. Present: this process is one of many, see docs/cluster.md."""

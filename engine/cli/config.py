@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from engine.alertmanager_config import applied, read_alertmanager
+from engine.bootstrap import check_channels
 from engine.cli.options import ConfigOption, settings_of
 from engine.config import DEFAULT_FILE, dump, write
 from schemas.config import Settings
@@ -19,8 +20,12 @@ app = typer.Typer(no_args_is_help=True, help="Check and show the settings. 配�
 
 @app.command()
 def check(config: ConfigOption = None) -> None:
-    """Read the settings; the first thing that is wrong is named with its file, line and key. 检查配置。"""
+    """Read the settings; the first thing that is wrong is named with its file, line and key. 检查配置。
+
+    Channels and templates are looked at, too, as at the start.
+    """
     settings = settings_of(config)
+    check_channels(settings)
     rules = settings.rules
     typer.echo(
         f"{config or DEFAULT_FILE}: in order ({len(settings.sources)} sources, {len(settings.channels)} channels, "
