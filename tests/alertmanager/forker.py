@@ -1,8 +1,8 @@
 """Starts many Tocsins that pay for Python's imports once: each is a fork of a process that has imported everything.
 
 Alertmanager's suite gives a server five seconds to listen. On a slow machine Python needs as long to import alone,
-which says nothing about what the suite is to find out. `python -m tests.alertmanager.forker SOCKET` serves; who asks sends
-the arguments as JSON with two files, for standard output and error, and reads two lines: process id and exit code.
+which says nothing about what the suite is to find out. `python -m tests.alertmanager.forker SOCKET` serves. Who asks
+sends the arguments as JSON with two files, for standard output and error; two lines come back: process id, exit code.
 """
 
 from __future__ import annotations
