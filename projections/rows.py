@@ -34,8 +34,9 @@ class _Upsert:
     def cells(self, row: Row) -> tuple[Any, ...]:
         """The row in the order of the columns, its texts as `PlainText` would store them."""
         cells: tuple[Any, ...] = self.values(row)
-        if any(cells[place] and "\0" in cells[place] for place in self.texts):
-            cells = tuple(plain(cell) if place in self.texts else cell for place, cell in enumerate(cells))
+        for place in self.texts:
+            if cells[place] and "\0" in cells[place]:
+                return tuple(plain(cell) if at in self.texts and cell else cell for at, cell in enumerate(cells))
         return cells
 
 
@@ -61,6 +62,17 @@ def upsert(tx: Connection, table: Table, rows: Sequence[Row]) -> None:
         tx.exec_driver_sql(compiled.sql, [compiled.cells(row) for row in rows])
     else:
         tx.execute(_upsert_statement(table, tx.dialect.name), rows)
+
+
+def upsert_cells(tx: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """The same with rows as tuples in the order of the columns, in which no text may need `PlainText`."""
+    if not rows:
+        return
+    if tx.dialect.name == "sqlite":
+        tx.exec_driver_sql(_sqlite_upsert(table).sql, list(rows))
+    else:
+        names = [column.name for column in table.columns]
+        upsert(tx, table, [dict(zip(names, row, strict=True)) for row in rows])
 
 
 def read_keys(

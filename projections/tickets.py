@@ -1,4 +1,7 @@
-"""Tickets (工单): each incident as it stands now, and its alerts. The history of one is `projections.timeline`."""
+"""Tickets (工单): each incident as it stands now, and its alerts. The history of one is `projections.timeline`.
+
+The rows of alerts say which event names them; labels and annotations stand in the log and are not copied.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypedDict, Unpack
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, column, delete, func, or_, select, table, update
 
 from projections.projection import Projection, Row
-from projections.rows import MAX_KEY, Rows, read_as, read_keys, select_as, upsert
+from projections.rows import CHUNK, MAX_KEY, Rows, read_as, read_keys, select_as, upsert_cells
 from projections.ticket_tables import alerts_table, tickets_table
 from projections.timeline import TimelineEntry, timeline
 from schemas import events as e
@@ -27,11 +30,9 @@ __all__ = [
     "timeline",
 ]
 
-_RESOLVE = (
-    update(alerts_table)
-    .where(alerts_table.c.incident == bindparam("of_incident"), alerts_table.c.fingerprint == bindparam("of_alert"))
-    .values(resolved_ms=bindparam("at_ms"))
-)
+_RESOLVE = "UPDATE ticket_alerts SET resolved_ms = ? WHERE incident = ? AND fingerprint = ?"
+_log = table("events", column("partition"), column("seq"), column("data"))
+"""The log as the store keeps it; only its data is read here."""
 
 
 class _Alerts:
@@ -41,29 +42,26 @@ class _Alerts:
         columns = (alerts_table.c.incident, alerts_table.c.fingerprint, alerts_table.c.resolved_ms)
         found = read_keys(tx, columns, keys, columns[:2])
         self._firing = {(incident, alert): resolved_ms is None for incident, alert, resolved_ms in found}
-        self._new: dict[tuple[str, str], Row] = {}
+        self._new: dict[tuple[str, str], tuple[Any, ...]] = {}
         self._resolved: dict[tuple[str, str], int] = {}
 
-    def join(self, ticket: Row, alerts: Sequence[e.AlertRef]) -> None:
-        """The alerts fire in this ticket; one that did so before is not counted twice."""
+    def join(self, ticket: Row, alerts: Sequence[e.AlertRef], logged: e.LoggedEvent) -> None:
+        """The alerts fire in this ticket, as `logged` says; one that did so before is not counted twice."""
+        incident, partition, seq = ticket["incident"], logged.partition, logged.seq
+        firing, new = self._firing, self._new
+        known = begun = 0
         for alert in alerts:
-            key = (ticket["incident"], alert.fingerprint)
-            was = self._firing.get(key)
-            ticket["alert_count"] += was is None
-            ticket["firing_count"] += not was
-            self._firing[key] = True
-            self._resolved.pop(key, None)
-            self._new[key] = {
-                "incident": key[0],
-                "fingerprint": alert.fingerprint,
-                "severity": alert.severity,
-                "starts_ms": alert.starts_ms,
-                "resolved_ms": None,
-                "labels": bytes(alert.labels).decode(),
-                "annotations": bytes(alert.annotations).decode(),
-                "source": alert.source,
-                "generator_url": alert.generator_url,
-            }
+            key = (incident, alert.fingerprint)
+            was = firing.get(key)
+            known += was is not None
+            begun += not was
+            firing[key] = True
+            new[key] = (incident, alert.fingerprint, alert.starts_ms, None, partition, seq)
+        if self._resolved:
+            for alert in alerts:
+                self._resolved.pop((incident, alert.fingerprint), None)
+        ticket["alert_count"] += len(alerts) - known
+        ticket["firing_count"] += begun
 
     def resolve(self, ticket: Row, fingerprints: Sequence[str], at_ms: int) -> None:
         """The alerts healed; those that this ticket does not know, or that had healed before, change nothing."""
@@ -74,19 +72,17 @@ class _Alerts:
             self._firing[key] = False
             ticket["firing_count"] -= 1
             if key in self._new:
-                self._new[key]["resolved_ms"] = at_ms
+                self._new[key] = (*self._new[key][:3], at_ms, *self._new[key][4:])
             else:
                 self._resolved[key] = at_ms
 
     def save(self, tx: Connection) -> None:
         """Write what changed."""
-        upsert(tx, alerts_table, list(self._new.values()))
+        upsert_cells(tx, alerts_table, list(self._new.values()))
         if self._resolved:
-            resolved = [
-                {"of_incident": incident, "of_alert": alert, "at_ms": at_ms}
-                for (incident, alert), at_ms in self._resolved.items()
-            ]
-            tx.execute(_RESOLVE, resolved)
+            mark = "?" if tx.dialect.paramstyle == "qmark" else "%s"
+            resolved = [(at_ms, incident, alert) for (incident, alert), at_ms in self._resolved.items()]
+            tx.exec_driver_sql(_RESOLVE.replace("?", mark), resolved)
 
 
 def _opened(logged: e.LoggedEvent, data: e.IncidentOpened) -> Row:
@@ -181,7 +177,7 @@ class TicketProjection(Projection):
     """One row for each incident and one for each of its alerts."""
 
     name = "tickets"
-    version = 1
+    version = 2
     handles = frozenset({e.IncidentOpened, e.AlertsAttached, e.AlertsResolved, *_FOLD})
     tables = (tickets_table, alerts_table)
 
@@ -230,7 +226,7 @@ def _folded(ticket: Row | None, alerts: _Alerts, logged: e.LoggedEvent) -> Row:
         if ticket is not None:
             raise ValueError(f"{data.incident} is opened twice")
         ticket = _opened(logged, data)
-        alerts.join(ticket, data.alerts)
+        alerts.join(ticket, data.alerts, logged)
         return ticket
     if ticket is None:
         raise LookupError(f"{_incident(logged)} has no beginning")
@@ -239,7 +235,7 @@ def _folded(ticket: Row | None, alerts: _Alerts, logged: e.LoggedEvent) -> Row:
     elif not isinstance(data, e.AlertsAttached):
         _FOLD[type(data)](ticket, data, at_ms)
     if isinstance(data, e.AlertsAttached | e.IncidentReopened):
-        alerts.join(ticket, data.alerts)
+        alerts.join(ticket, data.alerts, logged)
     ticket.update(updated_ms=at_ms, position=logged.seq)
     return ticket
 
@@ -329,23 +325,21 @@ class TicketFilter(TypedDict, total=False):
 
 
 def _conditions(wanted: TicketFilter) -> Iterable[ColumnElement[bool]]:
-    column = tickets_table.c
+    own = tickets_table.c
     if states := wanted.get("states"):
-        yield column.state.in_(states)
+        yield own.state.in_(states)
     if priorities := wanted.get("priorities"):
-        yield column.priority.in_(priorities)
+        yield own.priority.in_(priorities)
     if service := wanted.get("service"):
-        yield column.service == service[:MAX_KEY]
+        yield own.service == service[:MAX_KEY]
     if assignee := wanted.get("assignee"):
-        yield column.assignee == assignee
+        yield own.assignee == assignee
     if text := wanted.get("text"):
-        yield or_(
-            *(field.icontains(text, autoescape=True) for field in (column.title, column.service, column.incident))
-        )
+        yield or_(*(field.icontains(text, autoescape=True) for field in (own.title, own.service, own.incident)))
     if (after_ms := wanted.get("opened_after_ms")) is not None:
-        yield column.opened_ms >= after_ms
+        yield own.opened_ms >= after_ms
     if (before_ms := wanted.get("opened_before_ms")) is not None:
-        yield column.opened_ms < before_ms
+        yield own.opened_ms < before_ms
 
 
 def list_tickets(
@@ -369,9 +363,38 @@ def get_ticket(conn: Connection, incident: str) -> TicketRow | None:
     return next(iter(read_as(conn, statement, TicketRow)), None)
 
 
+class _Named(msgspec.Struct):
+    """What an event says of alerts, of whatever version it is."""
+
+    alerts: list[e.AlertRef]
+
+
+_named = msgspec.json.Decoder(_Named)
+
+
 def ticket_alerts(conn: Connection, incident: str, limit: int = 200) -> list[AlertRow]:
     """The alerts of an incident: the firing ones first, the newest of them first."""
-    column = alerts_table.c
-    statement = select_as(alerts_table, AlertRow).where(column.incident == incident)
-    order = (column.resolved_ms.is_not(None), column.starts_ms.desc(), column.fingerprint)
-    return read_as(conn, statement.order_by(*order).limit(limit), AlertRow)
+    own = alerts_table.c
+    order = (own.resolved_ms.is_not(None), own.starts_ms.desc(), own.fingerprint)
+    shown = select(own.fingerprint, own.starts_ms, own.resolved_ms, own.partition, own.seq)
+    rows = conn.execute(shown.where(own.incident == incident).order_by(*order).limit(limit)).all()
+    named = _refs(conn, {(row.partition, row.seq) for row in rows})
+    found = []
+    for row in rows:
+        ref = named[row.partition, row.seq][row.fingerprint]
+        labels, annotations = bytes(ref.labels).decode(), bytes(ref.annotations).decode()
+        told = (ref.severity, row.starts_ms, row.resolved_ms, labels, annotations, ref.source, ref.generator_url)
+        found.append(AlertRow(incident, row.fingerprint, *told))
+    return found
+
+
+def _refs(conn: Connection, events: set[tuple[int, int]]) -> dict[tuple[int, int], dict[str, e.AlertRef]]:
+    """The alerts that each of these events, (partition, seq), names."""
+    found: dict[tuple[int, int], dict[str, e.AlertRef]] = {}
+    for partition in sorted({partition for partition, _ in events}):
+        wanted = sorted(seq for its, seq in events if its == partition)
+        for start in range(0, len(wanted), CHUNK):
+            some = and_(_log.c.partition == partition, _log.c.seq.in_(wanted[start : start + CHUNK]))
+            for seq, data in conn.execute(select(_log.c.seq, _log.c.data).where(some)):
+                found[partition, seq] = {ref.fingerprint: ref for ref in _named.decode(data).alerts}
+    return found
