@@ -239,7 +239,7 @@ async def test_the_wheel_serves_with_the_configuration_of_deploy(installed: Path
                       tmp_path / "tocsin.log")  # fmt: skip
     process.start()
     try:
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
 
             async def ready() -> bool:
                 try:

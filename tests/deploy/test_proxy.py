@@ -52,7 +52,7 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     command = [require("nginx"), "-c", str(tmp_path / "nginx.conf"), "-e", "stderr"]
     proxy = Process("nginx", command, tmp_path / "nginx.log")
     trusted = ssl.create_default_context(cafile=str(secrets / "tls.crt"))
-    async with tocsin, httpx2.AsyncClient(base_url=url, verify=trusted, timeout=20) as client:
+    async with tocsin, httpx2.AsyncClient(base_url=url, verify=trusted, timeout=60) as client:
 
         async def answers() -> bool:
             try:
@@ -85,12 +85,12 @@ async def test_people_and_senders_come_through_the_proxy(site: Site) -> None:
     signed_in = await site.client.post("/login", data=form | {"name": "li", "password": PASSWORD}, headers=origin)
     assert signed_in.status_code == 303, signed_in.text
     assert "Secure" in signed_in.headers["set-cookie"]
-    async with site.client.stream("GET", "/events", timeout=60) as events:
+    async with site.client.stream("GET", "/events", timeout=120) as events:
         assert events.status_code == 200
         assert events.headers["content-type"].startswith("text/event-stream")
         lines = events.aiter_lines()
         sending = asyncio.create_task(send("WhileThePageIsOpen"))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             async for line in lines:
                 if line.startswith("event:") or line.startswith("data:"):
                     break

@@ -15,13 +15,12 @@ from engine.store import verify_log
 from engine.store.migrations import CURRENT
 from tests.deploy.places import ROOT
 from tests.servers.postgres import Postgres
-from tests.servers.process import Process, eventually
+from tests.servers.process import PATIENCE_S, Process, eventually
 from tests.servers.tocsin import Tocsin, webhook
 
 OLD = "4fb77693083935cdc5842a088724a4f04d885d22"
 """The commit whose program is upgraded from: schema 3, core 1."""
 OLD_SCHEMA = 3
-WAIT_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +44,7 @@ def _old(tocsin: Tocsin, tree: Path) -> Process:
 
 async def _ready(url: str) -> bool:
     try:
-        async with httpx2.AsyncClient(timeout=20) as client:
+        async with httpx2.AsyncClient(timeout=60) as client:
             return (await client.get(f"{url}/-/ready")).status_code == 200
     except httpx2.TransportError:
         return False
@@ -66,17 +65,17 @@ async def test_a_new_release_takes_over_from_an_old_one(
     other = {"alertname": "Other", "service": "billing"}
     old.start()
     try:
-        await old.answers(lambda: _ready(new.url), WAIT_S)
+        await old.answers(lambda: _ready(new.url), PATIENCE_S)
         assert (await new.send("alertmanager", webhook(disk, link))).json()["dispositions"]["opened"] == 1
         assert (await new.send("alertmanager", webhook(other))).status_code == 200
         new.process.command.append("--standby")
         new.process.start()
-        await eventually(lambda: "event=standby" in new.process.tail(), "the new one to wait", timeout_s=WAIT_S)
+        await eventually(lambda: "event=standby" in new.process.tail(), "the new one to wait", timeout_s=PATIENCE_S)
         # The new one has brought the tables up to date by now, and the old one still accepts.
         assert (await new.send("alertmanager", webhook(disk))).json()["dispositions"]["repeated"] == 1
         old.terminate()
         assert await old.ended() == 0, old.tail()
-        await new.process.answers(lambda: _ready(new.url), WAIT_S)
+        await new.process.answers(lambda: _ready(new.url), PATIENCE_S)
         await _goes_on(new, disk, other)
         assert await new.terminate() == 0, new.process.tail()
         with new.store() as store:
@@ -96,7 +95,7 @@ async def _goes_on(new: Tocsin, disk: dict[str, str], other: dict[str, str]) -> 
         found = (await new.api("/incidents?state=all"))["incidents"]
         return {one["service"]: one["incident"] for one in found} if len(found) == 2 else None
 
-    by_service = await eventually(named, "both incidents in the read models", timeout_s=WAIT_S)
+    by_service = await eventually(named, "both incidents in the read models", timeout_s=PATIENCE_S)
     assert by_service == {"checkout": "INC-1", "billing": "INC-2"}
     done = await new.api("/commands", {"type": "acknowledge", "incident": by_service["checkout"]})
     assert "incident_acknowledged" in [event["type"] for event in done["events"]]
@@ -107,7 +106,7 @@ async def _rolled_back(new: Tocsin, old: Process, disk: dict[str, str]) -> None:
     """The old release on the database that the new one has written to."""
     old.start()
     if CURRENT == OLD_SCHEMA:
-        await old.answers(lambda: _ready(new.url), WAIT_S)
+        await old.answers(lambda: _ready(new.url), PATIENCE_S)
         assert (await new.send("alertmanager", webhook(disk))).json()["dispositions"] == {"repeated": 1}
         return
     assert await old.ended() == 1
