@@ -28,6 +28,8 @@ class EmailChannel(WithSecrets):
     password_file: Path | None = None
     sender: str
     to: Annotated[tuple[str, ...], Field(min_length=1)]
+    test_to: tuple[str, ...] = ()
+    """Where test messages go instead."""
     headers: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")], Annotated[str, Field(pattern=r"^[^\r\n]*$")]] = {}
     """Headers instead of Tocsin's own, ``Subject`` or ``Reply-To`` for example."""
     timeout_s: Annotated[int, Field(ge=1, le=120)] = 10
@@ -87,6 +89,8 @@ class WeComAppChannel(WithSecrets):
     """Departments by number."""
     to_tags: tuple[str, ...] = ()
     """Tags by number."""
+    test_users: tuple[str, ...] = ()
+    """Members who get test messages instead of everybody else."""
     message: Literal["textcard", "markdown", "text"] = "textcard"
     """``textcard`` is a card that leads to the incident; ``markdown`` is shown in WeCom only, not in WeChat."""
     base_url: str = "https://qyapi.weixin.qq.com"
@@ -151,6 +155,8 @@ class AliyunSmsChannel(_Aliyun):
     """The approved signature (签名), without brackets."""
     phones: Annotated[tuple[Phone, ...], Field(min_length=1, max_length=1000)]
     """The numbers that get the message: ``13800000000``, or ``+8613800000000``."""
+    test_phones: tuple[Phone, ...] = ()
+    """Where test messages go instead."""
     base_url: str = "https://dysmsapi.aliyuncs.com"
     """Another address, for private clouds and tests."""
 
@@ -161,6 +167,8 @@ class AliyunVoiceChannel(_Aliyun):
     type: Literal["aliyun_voice"] = "aliyun_voice"
     phone: Phone
     """The number that is called: the vendor takes one at a time."""
+    test_phone: Annotated[str, Field(pattern=r"^(\+?\d{5,15})?$")] = ""
+    """The number that tests call instead."""
     show_number: str = ""
     """The number that is shown, if you bought one."""
     play_times: Annotated[int, Field(ge=1, le=3)] = 2
@@ -196,6 +204,8 @@ class TencentSmsChannel(_Tencent):
     """The approved signature (签名), without brackets."""
     phones: Annotated[tuple[Phone, ...], Field(min_length=1, max_length=200)]
     """The numbers that get the message: ``13800000000``, or ``+8613800000000``."""
+    test_phones: tuple[Phone, ...] = ()
+    """Where test messages go instead."""
     region: str = "ap-guangzhou"
     """The vendor's region."""
     base_url: str = "https://sms.tencentcloudapi.com"
@@ -208,6 +218,8 @@ class TencentVoiceChannel(_Tencent):
     type: Literal["tencent_voice"] = "tencent_voice"
     phone: Phone
     """The number that is called: the vendor takes one at a time."""
+    test_phone: Annotated[str, Field(pattern=r"^(\+?\d{5,15})?$")] = ""
+    """The number that tests call instead."""
     play_times: Annotated[int, Field(ge=1, le=3)] = 2
     """How often the text is read out."""
     base_url: str = "https://vms.tencentcloudapi.com"
@@ -234,6 +246,8 @@ class SmppChannel(WithSecrets):
     """The number or name that the message comes from."""
     phones: Annotated[tuple[Phone, ...], Field(min_length=1, max_length=100)]
     """The numbers that get the message."""
+    test_phones: tuple[Phone, ...] = ()
+    """Where test messages go instead."""
     timeout_s: Timeout = 15
     """Seconds for one attempt, all numbers together."""
 

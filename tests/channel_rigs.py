@@ -179,10 +179,10 @@ def aliyun_sms(timeout_s: int = PATIENCE_S, **changes: Any) -> Made:
     return _rig(peer, lambda: c.AliyunSmsChannel(**settings, base_url=peer.url, timeout_s=timeout_s), VENDOR_FAULTS)
 
 
-def aliyun_voice(timeout_s: int = PATIENCE_S) -> Made:
+def aliyun_voice(timeout_s: int = PATIENCE_S, **changes: Any) -> Made:
     """A call by Aliyun."""
     peer = AliyunPeer(key_id=TOKEN, secret=SECRET)
-    settings = _aliyun() | {"phone": MOBILE}
+    settings = _aliyun() | {"phone": MOBILE} | changes
     return _rig(peer, lambda: c.AliyunVoiceChannel(**settings, base_url=peer.url, timeout_s=timeout_s), VENDOR_FAULTS)
 
 
@@ -193,10 +193,10 @@ def tencent_sms(timeout_s: int = PATIENCE_S, **changes: Any) -> Made:
     return _rig(peer, lambda: c.TencentSmsChannel(**settings, base_url=peer.url, timeout_s=timeout_s), VENDOR_FAULTS)
 
 
-def tencent_voice(timeout_s: int = PATIENCE_S) -> Made:
+def tencent_voice(timeout_s: int = PATIENCE_S, **changes: Any) -> Made:
     """A call by Tencent Cloud."""
     peer = TencentPeer(key_id=TOKEN, secret=SECRET)
-    settings = _tencent() | {"phone": MOBILE}
+    settings = _tencent() | {"phone": MOBILE} | changes
     return _rig(peer, lambda: c.TencentVoiceChannel(**settings, base_url=peer.url, timeout_s=timeout_s), VENDOR_FAULTS)
 
 

@@ -41,15 +41,16 @@ class DingTalkNotifier:
         keep_out_of_logs(self._token, self._secret)
 
     def render(self, notice: Notice) -> robot.Message:
-        """The message in the notice's language, calling the configured mobiles."""
+        """The message in the notice's language, calling the configured mobiles; a test calls nobody."""
         title = headline(notice)
+        mobiles, everybody = ((), False) if notice.kind == "test" else (self._channel.at_mobiles, self._channel.at_all)
         if self._channel.message == "text":
             text = f"{title}\n{render(f'apprise_url/{notice.language}.txt.j2', notice)}"
-            return robot.Text(text, self._channel.at_mobiles, self._channel.at_all)
+            return robot.Text(text, mobiles, everybody)
         text = render(f"dingtalk/{notice.language}.md.j2", notice)
         if self._channel.message == "action_card" and notice.url:
             return robot.ActionCard(title, text, BUTTON[notice.language], notice.url)
-        return robot.Markdown(title, text, self._channel.at_mobiles, self._channel.at_all)
+        return robot.Markdown(title, text, mobiles, everybody)
 
     def digest(self, notices: Sequence[Notice]) -> robot.Message:
         """One message about all of `notices`; it calls the configured mobiles, too."""

@@ -32,8 +32,10 @@ class Letter(msgspec.Struct, frozen=True):
     text: str
     html: str
     thread: str
+    topic: str
     at_ms: int
     language: str
+    to: tuple[str, ...]
 
 
 class EmailNotifier:
@@ -43,7 +45,7 @@ class EmailNotifier:
 
     def __init__(self, name: str, channel: EmailChannel) -> None:
         """Raises ConfigError for an address that SMTP cannot carry."""
-        for address in (channel.sender, *channel.to):
+        for address in (channel.sender, *channel.to, *channel.test_to):
             if not _ADDRESS.fullmatch(address):
                 raise ConfigError(f"{address!r} is not a plain ASCII address (name@host)", key=f"channels.{name}")
         self._channel = channel
@@ -58,8 +60,10 @@ class EmailNotifier:
             text=render(f"email/{notice.language}.txt.j2", notice),
             html=render(f"email/{notice.language}.html.j2", notice),
             thread=f"{notice.incident}.{notice.opened_ms}",
+            topic=f"{notice.incident} {notice.service}".strip(),
             at_ms=notice.at_ms,
             language=notice.language,
+            to=(notice.kind == "test" and self._channel.test_to) or self._channel.to,
         )
 
     async def deliver(self, payload: Letter, *, delivery: str) -> Receipt:
@@ -67,7 +71,7 @@ class EmailNotifier:
 
         4xx is worth a retry, 5xx is final. From DATA on, silence or a cut means that it may have been taken.
         """
-        return await self._hand_over(self.compose(payload, delivery))
+        return await self._hand_over(self.compose(payload, delivery), payload.to)
 
     async def send_text(self, subject: str, text: str, message_id: str, *, at_ms: int) -> Receipt:
         """Mail plain text that is about no incident; the answer and the errors are those of `deliver`.
@@ -76,16 +80,16 @@ class EmailNotifier:
         """
         letter = self._headed(subject, message_id, at_ms)
         letter.set_content(text, cte="base64")
-        return await self._hand_over(letter)
+        return await self._hand_over(letter, self._channel.to)
 
-    async def _hand_over(self, letter: EmailMessage) -> Receipt:
+    async def _hand_over(self, letter: EmailMessage, to: tuple[str, ...]) -> Receipt:
         content = letter.as_bytes()
         handed_over = False
         smtp = self._client()
         try:
             async with asyncio.timeout(self._channel.timeout_s):
                 await smtp.connect()
-                refused = await self._envelope(smtp)
+                refused = await self._envelope(smtp, to)
                 handed_over = True
                 reply = await smtp.data(content)
         except aiosmtplib.SMTPResponseException as answer:
@@ -103,9 +107,12 @@ class EmailNotifier:
     def compose(self, payload: Letter, delivery: str) -> EmailMessage:
         """The whole message. Its Message-ID is the same at each attempt, so that mailboxes drop the second copy."""
         letter = self._headed(payload.subject, f"{delivery}.{payload.thread}", payload.at_ms)
+        del letter["To"]
+        letter["To"] = ", ".join(payload.to)
         thread = self._message_id(payload.thread)
         letter["In-Reply-To"] = thread
         letter["References"] = thread
+        letter["Thread-Topic"] = one_line(payload.topic)  # what Outlook groups by where subjects differ
         letter["Content-Language"] = payload.language
         letter.set_content(payload.text, cte="base64")
         letter.add_alternative(payload.html, subtype="html", cte="base64")
@@ -141,16 +148,16 @@ class EmailNotifier:
             local_hostname=self._domain,
         )
 
-    async def _envelope(self, smtp: aiosmtplib.SMTP) -> dict[str, str]:
+    async def _envelope(self, smtp: aiosmtplib.SMTP, to: tuple[str, ...]) -> dict[str, str]:
         """MAIL and RCPT; the recipients refused. Raises DeliveryError when all are: final only if each one is."""
         await smtp.mail(self._channel.sender)
         refused: dict[str, aiosmtplib.SMTPRecipientRefused] = {}
-        for address in self._channel.to:
+        for address in to:
             try:
                 await smtp.rcpt(address)
             except aiosmtplib.SMTPRecipientRefused as refusal:
                 refused[address] = refusal
-        if len(refused) == len(set(self._channel.to)):
+        if len(refused) == len(set(to)):
             softest = min(refused.values(), key=lambda refusal: refusal.code)
             raise _refusal(softest.code, f"every recipient refused: {softest.message}")
         return {address: f"{refusal.code} {refusal.message}" for address, refusal in refused.items()}

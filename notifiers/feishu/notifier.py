@@ -118,7 +118,8 @@ class FeishuNotifier:
         colour = "green" if notice.kind == "resolved" else COLOURS[notice.severity]
         text = render(f"feishu/{notice.language}.md.j2", notice)
         button = BUTTON[notice.language] if notice.url else ""
-        return Card(headline(notice), text, colour, button, notice.url, self._channel.at_users)
+        users = () if notice.kind == "test" else self._channel.at_users
+        return Card(headline(notice), text, colour, button, notice.url, users)
 
     def digest(self, notices: Sequence[Notice]) -> Card:
         """One card about all of `notices`, as red as the worst of them."""

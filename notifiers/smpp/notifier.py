@@ -42,9 +42,10 @@ _BIND_FINAL = ("RINVPASWD", "RINVSYSID", "RBINDFAIL", "RINVBNDSTS")
 
 
 class Short(msgspec.Struct, frozen=True):
-    """One short message's text, in at most 70 units of UTF-16."""
+    """One short message's text, in at most 70 units of UTF-16, and whom it goes to."""
 
     text: str
+    phones: tuple[str, ...]
 
 
 class SmppNotifier:
@@ -66,7 +67,8 @@ class SmppNotifier:
     def render(self, notice: Notice) -> Short:
         """Headline and link; the headline gives way."""
         link = f" {notice.url}" if notice.url and units(notice.url) < LINK_UNITS else ""
-        return Short(fit(headline(notice), UNITS - units(link)) + link)
+        phones = (notice.kind == "test" and self._channel.test_phones) or self._channel.phones
+        return Short(fit(headline(notice), UNITS - units(link)) + link, phones)
 
     async def deliver(self, payload: Short, *, delivery: str) -> Receipt:
         """One session, all of it within the channel's `timeout_s`. SMPP has no place for `delivery`.
@@ -80,7 +82,7 @@ class SmppNotifier:
         try:
             async with asyncio.timeout(self._channel.timeout_s):
                 gateway = await client.connect()
-                for phone in self._channel.phones:
+                for phone in payload.phones:
                     submitting = True
                     answer = await self._submit(gateway, phone, payload.text)
                     if answer.is_success:
@@ -95,7 +97,7 @@ class SmppNotifier:
                 raise _unanswered(trouble, submitting=submitting) from None
         finally:
             await client.stop()
-        return self._verdict(taken, refused)
+        return self._verdict(taken, refused, len(payload.phones))
 
     def _client(self) -> smpp34.Client:
         channel = self._channel
@@ -119,7 +121,7 @@ class SmppNotifier:
             dest_addr_npi=1,
         )
 
-    def _verdict(self, taken: list[str], refused: dict[str, int]) -> Receipt:
+    def _verdict(self, taken: list[str], refused: dict[str, int], wanted: int) -> Receipt:
         if not taken:
             status = next((status for status in refused.values() if status in _PASSING), next(iter(refused.values())))
             raise DeliveryError(
@@ -128,7 +130,7 @@ class SmppNotifier:
                 vendor_code=f"0x{status:08X}",
                 retry_after_s=THROTTLED_S if status == 0x58 else None,
             )
-        silent = len(self._channel.phones) - len(taken) - len(refused)
+        silent = wanted - len(taken) - len(refused)
         told = "".join(f"; refused {masked(phone)}: 0x{status:08X}" for phone, status in refused.items())
         unheard = f"; no answer for {silent} more" if silent else ""
         return Receipt(one_line(f"0x00000000{told}{unheard}"), taken[0])

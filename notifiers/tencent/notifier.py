@@ -29,9 +29,10 @@ TRACED_S = 86_400
 
 
 class Filled(msgspec.Struct, frozen=True):
-    """An approved template's variables {1}, {2}, …"""
+    """An approved template's variables {1}, {2}, …, and whom it goes to."""
 
     variables: list[str]
+    phones: tuple[str, ...]
 
 
 class _Api:
@@ -54,7 +55,10 @@ class _Api:
 
 
 def _filled(channel: TencentSmsChannel | TencentVoiceChannel, notice: Notice) -> Filled:
-    return Filled([variable(field, notice, channel.variable_chars) for field in channel.variables])
+    values = [variable(field, notice, channel.variable_chars) for field in channel.variables]
+    if isinstance(channel, TencentVoiceChannel):
+        return Filled(values, ((notice.kind == "test" and channel.test_phone) or channel.phone,))
+    return Filled(values, (notice.kind == "test" and channel.test_phones) or channel.phones)
 
 
 class TencentSmsNotifier:
@@ -80,7 +84,7 @@ class TencentSmsNotifier:
         response = await self._api.ask(
             ("sms", "SendSms", SMS_VERSION),
             {
-                "PhoneNumberSet": [e164(phone) for phone in self._channel.phones],
+                "PhoneNumberSet": [e164(phone) for phone in payload.phones],
                 "SmsSdkAppId": self._channel.sdk_app_id,
                 "SignName": self._channel.sign_name,
                 "TemplateId": self._channel.template_id,
@@ -98,7 +102,7 @@ class TencentSmsNotifier:
         """
         until_s = int(self._clock())
         reached, lost, ids = 0, "", ""
-        for phone in self._channel.phones:
+        for phone in (*self._channel.phones, *self._channel.test_phones):
             query = {
                 "BeginTime": until_s - TRACED_S, "EndTime": until_s, "Offset": 0, "Limit": 100,
                 "PhoneNumber": e164(phone), "SmsSdkAppId": self._channel.sdk_app_id,
@@ -153,7 +157,7 @@ class TencentVoiceNotifier:
             {
                 "TemplateId": self._channel.template_id,
                 "TemplateParamSet": payload.variables,
-                "CalledNumber": e164(self._channel.phone),
+                "CalledNumber": e164(payload.phones[0]),
                 "VoiceSdkAppid": self._channel.sdk_app_id,
                 "PlayTimes": self._channel.play_times,
                 "SessionContext": delivery.encode(errors="replace")[:CONTEXT_BYTES].decode(errors="ignore"),

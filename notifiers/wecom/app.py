@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from urllib.parse import quote, urlencode
 
+import msgspec
+
 from notifiers import digests
 from notifiers.ratelimit import Rate
 from notifiers.redaction import keep_out_of_logs
@@ -23,6 +25,13 @@ RENEW_S = 300
 """A token is asked for anew so long before it runs out."""
 SAME_WITHIN_S = 1800
 """The vendor drops a message that says the same to the same people within so long: a second copy does no harm."""
+
+
+class Addressed(msgspec.Struct, frozen=True):
+    """A message, and the only members who shall get it; empty: all that the channel names."""
+
+    message: robot.Message
+    only: tuple[str, ...] = ()
 
 
 class WeComAppNotifier:
@@ -43,8 +52,12 @@ class WeComAppNotifier:
         self.robot = f"wecom_app:{channel.corp_id}:{channel.agent_id}"
         keep_out_of_logs(self._secret)
 
-    def render(self, notice: Notice) -> robot.Message:
-        """The message in the notice's language."""
+    def render(self, notice: Notice) -> Addressed:
+        """The message in the notice's language; a test goes to the test members, if there are some."""
+        test = self._channel.test_users if notice.kind == "test" else ()
+        return Addressed(self._message(notice), test)
+
+    def _message(self, notice: Notice) -> robot.Message:
         if self._channel.message == "markdown":
             return robot.Markdown(render(f"wecom/{notice.language}.md.j2", notice))
         if self._channel.message == "textcard" and notice.url:
@@ -52,12 +65,12 @@ class WeComAppNotifier:
             return robot.Card(headline(notice), text, notice.url, BUTTON[notice.language])
         return robot.Text(render(f"wecom/{notice.language}.txt.j2", notice))
 
-    def digest(self, notices: Sequence[Notice]) -> robot.Message:
+    def digest(self, notices: Sequence[Notice]) -> Addressed:
         """One text about all of `notices`."""
         listed = digests.text(notices, robot.APP_BYTES - 100, markdown=False)
-        return robot.Text(f"{digests.title(notices)}\n{listed}")
+        return Addressed(robot.Text(f"{digests.title(notices)}\n{listed}"))
 
-    async def deliver(self, payload: robot.Message, *, delivery: str) -> Receipt:
+    async def deliver(self, payload: Addressed, *, delivery: str) -> Receipt:
         """One POST, after another one for a token where that is needed; a token that is spent early is renewed once."""
         try:
             return await self._send(payload)
@@ -71,12 +84,12 @@ class WeComAppNotifier:
         """Close the kept connection; the notifier can still be used."""
         await self._http.close()
 
-    async def _send(self, payload: robot.Message) -> Receipt:
+    async def _send(self, payload: Addressed) -> Receipt:
         token = await self._access_token()
-        message = robot.body(payload, text_bytes=robot.APP_BYTES, markdown_bytes=robot.APP_BYTES) | {
-            "touser": "|".join(self._channel.to_users),
-            "toparty": "|".join(self._channel.to_parties),
-            "totag": "|".join(self._channel.to_tags),
+        message = robot.body(payload.message, text_bytes=robot.APP_BYTES, markdown_bytes=robot.APP_BYTES) | {
+            "touser": "|".join(payload.only or self._channel.to_users),
+            "toparty": "" if payload.only else "|".join(self._channel.to_parties),
+            "totag": "" if payload.only else "|".join(self._channel.to_tags),
             "agentid": self._channel.agent_id,
             "enable_duplicate_check": 1,
             "duplicate_check_interval": SAME_WITHIN_S,

@@ -38,7 +38,8 @@ class WeComNotifier:
     def render(self, notice: Notice) -> robot.Message:
         """The message in the notice's language; the link stands near its head, since what is too long loses its end."""
         if self._channel.message == "text":
-            return robot.Text(render(f"wecom/{notice.language}.txt.j2", notice), self._channel.at_mobiles)
+            mobiles = () if notice.kind == "test" else self._channel.at_mobiles
+            return robot.Text(render(f"wecom/{notice.language}.txt.j2", notice), mobiles)
         return robot.Markdown(render(f"wecom/{notice.language}.md.j2", notice))
 
     def digest(self, notices: Sequence[Notice]) -> robot.Message:

@@ -314,3 +314,52 @@ async def test_smpp_sends_one_short_message_to_each_number() -> None:
     assert message.text.startswith("[P1 紧急]")
     assert message.text.endswith(f"… {notice().url}")
     assert len(message.raw) <= 140
+
+
+TESTERS: dict[str, dict[str, Any]] = {
+    "aliyun_sms": {"test_phones": ("13700000000",)}, "aliyun_voice": {"test_phone": "13700000000"},
+    "tencent_sms": {"test_phones": ("13700000000",)}, "tencent_voice": {"test_phone": "13700000000"},
+    "smpp": {"test_phones": ("13700000000",)}, "wecom_app": {"test_users": ("tester",)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TESTERS)
+async def test_a_test_message_goes_to_the_test_recipient_only(name: str) -> None:
+    """R1.8: a channel is proven alive without waking anybody; a page goes to the people all the same."""
+    changes = TESTERS[name]
+    async with RIGS[name](**changes) as rig:
+        for told in (notice(kind="test"), notice()):
+            await rig.notifier.deliver(rig.notifier.render(told), delivery="TEST.1")
+    test, page = (repr(message) for message in rig.peer.messages)
+    tester = str(next(iter(changes.values()))).strip("(',)")
+    assert tester in test
+    assert tester not in page
+    assert MOBILE in page or "lilei" in page
+    assert MOBILE not in test
+    assert "lilei" not in test
+
+
+async def test_a_test_e_mail_goes_to_the_test_recipient_only() -> None:
+    """The same for e-mail, in the envelope as in the header."""
+    async with SmtpPeer() as peer:
+        channel = EmailChannel(
+            host="127.0.0.1", port=peer.port, sender="t@ops.test", to=("a@ops.test",), test_to=("probe@ops.test",),
+            timeout_s=PATIENCE_S,
+        )  # fmt: skip
+        mail = build("mail", channel)
+        for told in (notice(kind="test"), notice()):
+            await mail.deliver(mail.render(told), delivery="TEST.1")
+    assert [message["To"] for message in peer.messages] == ["probe@ops.test", "a@ops.test"]
+
+
+@pytest.mark.parametrize("name", ["dingtalk", "feishu", "wecom"])
+async def test_a_test_message_mentions_nobody(name: str) -> None:
+    """A robot's group sees that the channel is alive, and nobody's telephone rings."""
+    changes = {"feishu": {"at_users": ("ou_1",)}, "wecom": {"message": "text", "at_mobiles": (MOBILE,)}}.get(name, {})
+    async with RIGS[name](**changes) as rig:
+        for told in (notice(kind="test"), notice()):
+            await rig.notifier.deliver(rig.notifier.render(told), delivery="TEST.1")
+    test, page = (repr(message) for message in rig.peer.messages)
+    assert MOBILE not in test
+    assert "ou_1" not in test
+    assert MOBILE in page or "ou_1" in page
