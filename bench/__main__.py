@@ -25,7 +25,7 @@ INTRO = (
     " figure is the median of the runs. The machine may be shared: trust ratios and CPU figures more than rates."
     " Tocsin answers a request after its fsync; Alertmanager keeps alerts in memory only. Both look at"
     " 100 routes that do not match before the one that does, and both notify a webhook of every new group at once."
-    " Tocsin has neither inhibition nor silences yet, so neither server has any here. `fsync_ms` beside a case is a"
+    " Neither server has silences or inhibition rules, but for the measure `rules`. `fsync_ms` beside a case is a"
     " bare 4 KB write and fdatasync just before it. What each measure does stands at the head of its module in"
     " `bench/measures`; the sizes are those of the command, else the defaults in `bench/session.py`."
 )

@@ -9,6 +9,7 @@ replay   journal to state, log to read models, append, the last beside `eventsou
 cold     from the exec of `tocsin serve` on a long past to the first durable answer
 disk     bytes per alert and per incident
 growth   CPU per alert as active alerts and open incidents grow
+rules    CPU per new alert with 10 to 10,000 rules, silences and inhibition rules, beside Alertmanager
 rivals   Alerta's rates, with --with-peers; what could not be measured, and why
 """
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.measures import cold, console, disk, durable, growth, ingest, memory, paging, replay, rivals
+from bench.measures import cold, console, disk, durable, growth, ingest, memory, paging, replay, rivals, rules
 from bench.session import Session
 
 MEASURES: dict[str, Callable[[Session], None]] = {
@@ -29,5 +30,6 @@ MEASURES: dict[str, Callable[[Session], None]] = {
     "cold": cold.run,
     "disk": disk.run,
     "growth": growth.run,
+    "rules": rules.run,
     "rivals": rivals.run,
 }

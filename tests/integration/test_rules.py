@@ -84,9 +84,7 @@ async def test_only_an_administrator_changes_rules(site: Installation) -> None:
     assert yaml.safe_load(current["yaml"])["routes"] == [{"receiver": "oncall"}]
 
 
-@pytest.mark.parametrize(
-    ("body", "key", "line"),
-    [
+BAD_RULES: list[tuple[str, str, int | None]] = [
         (BAD, "rules.alert_rules[0].when", 3),
         ("alert_rules: 3", "rules.alert_rules", 1),
         ("a: [", "", 1),
@@ -96,15 +94,17 @@ async def test_only_an_administrator_changes_rules(site: Installation) -> None:
          "target_matchers: [a=b]}\n", "rules.inhibit[0]", 2),
         ("alert_rules:\n- {name: a, when: '" + "[1,2].all(x, " * 5 + "true" + ")" * 5 + "', then: {drop: true}}",
          "rules.alert_rules[0].when", 2),
-    ],
-    ids=["syntax", "type", "yaml", "channel", "file", "circle", "bomb"],
-)  # fmt: skip
-async def test_bad_rules_are_refused_with_their_place(site: Installation, body: str, key: str, line: Any) -> None:
+    ]  # fmt: skip
+"""Syntax of CEL, type, YAML, channel, file of the server, circle of inhibition, bomb: each with its key and line."""
+
+
+async def test_bad_rules_are_refused_with_their_place(site: Installation) -> None:
     """400 with key and line; the version in force stays what it was."""
-    answer = await _put(site, "admin", body)
-    assert answer.status_code == 400, answer.text
-    told = answer.json()
-    assert (told["code"], told["key"], told["line"]) == ("invalid", key, line), told
+    for body, key, line in BAD_RULES:
+        answer = await _put(site, "admin", body)
+        assert answer.status_code == 400, answer.text
+        told = answer.json()
+        assert (told["code"], told["key"], told["line"]) == ("invalid", key, line), told
     viewer = await site.browser("viewer")
     assert (await viewer.get("/api/v1/rules")).json()["version"] == 1
 
