@@ -6,7 +6,6 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -16,8 +15,10 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine import bootstrap
+from engine.cli.doctor_cluster import examine_cluster
+from engine.cli.findings import Finding
 from engine.cli.options import ConfigOption, JsonOption, print_json, reading, settings_of
-from engine.store import Store, verify_log
+from engine.store import Store, partitions, verify_log
 from engine.store.migrations import schema_version
 from schemas.config import Settings
 from schemas.errors import ConfigError, StoreUnavailable
@@ -27,16 +28,6 @@ CLOCK_BACK_MS = 60_000
 """The clock may be this far behind the newest event before it counts as wrong."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _MARKS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check; `remedy` says what to do where it is not ok."""
-
-    check: str
-    level: Literal["ok", "warn", "fail"]
-    what: str
-    remedy: str = ""
 
 
 def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -62,6 +53,8 @@ def examine(config: Path | None) -> Iterator[Finding]:
         return
     yield Finding("settings", "ok", f"read; rules {settings.rules.digest[:12]}")
     yield from _database(settings)
+    if settings.cluster is not None:
+        yield from examine_cluster(settings)
     yield _disk(settings)
     yield from _notifications(settings)
     yield from _sources(settings)
@@ -108,17 +101,21 @@ def _writable(settings: Settings) -> Finding:
 
 
 def _log(store: Store) -> Finding:
-    report = verify_log(store)
-    if report.fault:
-        remedy = "stop writing, keep a copy of the database as evidence, restore from a backup"
-        return Finding("log", "fail", f"{report.fault} ({report.events} events before it hold)", remedy)
-    return Finding("log", "ok", f"{report.events} events hold, head {report.head[:16]}")
+    events = 0
+    for partition in partitions(store) or [0]:
+        report = verify_log(store, partition)
+        if report.fault:
+            remedy = "stop writing, keep a copy of the database as evidence, restore from a backup"
+            return Finding("log", "fail", f"{report.fault} ({report.events} events before it hold)", remedy)
+        events += report.events
+    return Finding("log", "ok", f"{events} events hold, head {report.head[:16]}")
 
 
 def _clock(store: Store) -> Finding:
-    newest = store.log(after=store.position().next_seq - 2, limit=1)
+    ends = [(number, store.position(number).next_seq - 2) for number in partitions(store)]
+    newest = [one for number, seq in ends for one in store.log(partition=number, after=seq, limit=1)]
     now_ms = time.time_ns() // 1_000_000
-    behind_ms = newest[-1].event.at_ms - now_ms if newest else 0
+    behind_ms = max((one.event.at_ms - now_ms for one in newest), default=0)
     if behind_ms > CLOCK_BACK_MS:
         remedy = "set the clock (chrony or systemd-timesyncd); until then new events carry the newest event's time"
         return Finding("clock", "fail", f"{behind_ms // 1000} s behind the newest event", remedy)
@@ -131,7 +128,7 @@ def _read_models(settings: Settings) -> Iterator[Finding]:
     except (StoreUnavailable, ConfigError):
         return  # the database's own finding says so already
     try:
-        head = store.position().next_seq - 1
+        heads = {number: store.position(number).next_seq - 1 for number in partitions(store)}
         found = bootstrap.projector(settings, store).status()
     except StoreUnavailable as error:
         yield Finding("read models", "fail", str(error), "check the database")
@@ -143,7 +140,7 @@ def _read_models(settings: Settings) -> Iterator[Finding]:
         what = f"{one.name} halted at event {one.position}: {one.halted}"
         yield Finding("read models", "fail", what, f"after an update: `tocsin projections rebuild {one.name}`")
     if not halted:
-        behind = max((head - one.position for one in found), default=0)
+        behind = max((heads.get(one.partition, -1) - one.position for one in found), default=0)
         yield Finding("read models", "ok", f"{len(found)} in order, the slowest {behind} events behind")
 
 

@@ -19,7 +19,7 @@ from engine import bootstrap
 from engine.cli.log import events_after
 from engine.cli.options import ConfigOption, JsonOption, clock, print_json, reading, settings_of
 from engine.explaining import FINGERPRINT, incident_of, named
-from engine.store import Store
+from engine.store import Store, partitions
 from schemas.alerts import Alert, fingerprint, labels_of
 from schemas.config import Settings
 from schemas.errors import CommandRejected, InvalidPayload
@@ -109,12 +109,13 @@ def chain_of(store: Store, alert: str) -> tuple[Mapping[str, str], list[Step]]:
     decided = _decisions(store, alert)
     incidents = {incident for event in decided for incident in [getattr(event.event.data, "incident", "")]}
     labels: Mapping[str, str] = {}
+    partition = decided[0].partition if decided else 0
     seqs = {event.seq for event in decided}
-    every = events_after(store, -1)
+    every = events_after(store, -1, partition)
     steps = [_decision(event) for event in every if event.seq in seqs or _belongs(event, incidents)]
     at_offset = {event.offset for event in decided}
     repeats: list[Step] = []
-    for offset, at_ms, source, found in _arrivals(store, alert):
+    for offset, at_ms, source, found in _arrivals(store, alert, partition):
         labels = labels or found.labels
         arrival = Step(offset, at_ms, f"received {found.status}", f"from {source}")
         if offset in at_offset:
@@ -129,9 +130,9 @@ def chain_of(store: Store, alert: str) -> tuple[Mapping[str, str], list[Step]]:
     return labels, sorted(steps, key=lambda step: (step.offset, not step.what.startswith(("received", "repeated"))))
 
 
-def _arrivals(store: Store, alert: str) -> Iterator[tuple[int, int, str, Alert]]:
+def _arrivals(store: Store, alert: str, partition: int) -> Iterator[tuple[int, int, str, Alert]]:
     """(offset, at_ms, source, alert) of each time the alert came."""
-    for offset, record in store.journal():
+    for offset, record in store.journal(partition=partition):
         if not isinstance(record, Received) or record.format not in PARSERS:
             continue
         try:
@@ -149,8 +150,12 @@ def _fingerprint_of(labels_raw: bytes) -> str:
 
 
 def _decisions(store: Store, alert: str) -> list[LoggedEvent]:
-    """The events that name this alert."""
-    return [event for event in events_after(store, -1) if alert in named(event.event.data)]
+    """The events that name this alert: those of the partition that its scope belongs to."""
+    for partition in partitions(store):
+        found = [event for event in events_after(store, -1, partition) if alert in named(event.event.data)]
+        if found:
+            return found
+    return []
 
 
 def _belongs(event: LoggedEvent, incidents: set[str]) -> bool:

@@ -14,7 +14,7 @@ import typer
 
 from engine import bootstrap
 from engine.cli.options import ConfigOption, JsonOption, clock, reading, settings_of
-from engine.store import Store
+from engine.store import Store, partitions
 from engine.store.anchors import contradiction, line_of, place_anchor, read_anchors
 from engine.store.verify import verify_log
 from schemas.config import Settings
@@ -73,15 +73,9 @@ def verify(
     file = anchors or settings.anchors.file
     store = reading(settings)
     try:
-        report = verify_log(store)
-        if report.fault:
-            typer.echo(
-                f"tocsin: the log does not hold: {report.fault} ({report.events} events before it hold)", err=True
-            )
-        else:
-            typer.echo(f"{report.events} events hold; head {report.head}{_algorithms(store)}")
+        faulty = [number for number in partitions(store) or [0] if not _holds(store, number)]
         contradicted = _compare(store, file) if anchors or (file and file.exists()) else None
-        if report.fault or contradicted:
+        if faulty or contradicted:
             raise typer.Exit(1)
         if decide_again:
             books = bootstrap.decide_again(store)
@@ -91,9 +85,21 @@ def verify(
         store.close()
 
 
-def _algorithms(store: Store) -> str:
+def _holds(store: Store, partition: int) -> bool:
+    """Whether the chain of a partition holds; says so."""
+    report = verify_log(store, partition)
+    where = f"partition {partition}: " if partition else ""
+    if report.fault:
+        problem = f"{where}the log does not hold: {report.fault} ({report.events} events before it hold)"
+        typer.echo(f"tocsin: {problem}", err=True)
+        return False
+    typer.echo(f"{where}{report.events} events hold; head {report.head}{_algorithms(store, partition)}")
+    return True
+
+
+def _algorithms(store: Store, partition: int) -> str:
     """Which links were made with what, where that is not SHA-256 all through."""
-    spans = store.chains().spans
+    spans = store.chains(partition).spans
     if len(spans) == 1:
         return ""
     return "".join(f"; {chain.algorithm} {chain.key_id}".rstrip() + f" from event {start}" for start, chain in spans)
@@ -159,9 +165,9 @@ def export(
         store.close()
 
 
-def events_after(store: Store, after: int) -> Iterator[LoggedEvent]:
-    """All events behind seq `after`, read in chunks, up to the present head."""
-    while chunk := store.log(after=after, limit=CHUNK):
+def events_after(store: Store, after: int, partition: int = 0) -> Iterator[LoggedEvent]:
+    """All events of a partition behind seq `after`, read in chunks, up to the present head."""
+    while chunk := store.log(partition=partition, after=after, limit=CHUNK):
         yield from chunk
         after = chunk[-1].seq
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+import psycopg
+from kafka.admin import ConfigResource, ConfigResourceType
+
 from tests.servers.cluster import TocsinCluster
 from tests.servers.kafka import Kafka
 from tests.servers.postgres import Postgres
@@ -23,3 +27,34 @@ async def test_an_alert_becomes_an_incident_and_a_command_is_answered(
         assert done["events"][0]["type"] == "incident_acknowledged"
         assert (await cluster.web.api("/commands", command, key="1"))["events"] == []
         await cluster.web.incident(state="acknowledged")
+        missing = await cluster.web.cli("incidents", "ack", "INC-99")
+        assert missing.code != 0
+        await _doctor(cluster)
+
+
+async def _doctor(cluster: TocsinCluster) -> None:
+    """`tocsin doctor` finds the cluster in order, then a wrong setting, a missing partition and another version."""
+
+    async def found() -> dict[tuple[str, str], str]:
+        ran = await cluster.web.cli("doctor", "--json")
+        return {(one["check"], one["level"]): one["what"] for one in msgspec.json.decode(ran.out)}
+
+    healthy = await found()
+    assert {("topic", "ok"), ("partitions", "ok"), ("versions", "ok"), ("clocks", "ok")} <= set(healthy), healthy
+    admin = cluster.kafka.admin()
+    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, cluster.topic, {"cleanup.policy": "compact"})])
+    admin.create_partitions({cluster.topic: cluster.partitions + 1})
+    admin.close()
+    with psycopg.connect(cluster.database) as connection:
+        far = 2**52  # seen all the time, however slow this machine is
+        values = ("old", "worker", "0.0.9", 1, "x", 9000, far, far)
+        connection.execute("INSERT INTO cluster_members VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", values)
+    ill = await found()
+    assert "cleanup.policy" in ill["topic", "fail"] or "partitions" in ill["topic", "fail"]
+    assert "0.0.9" in ill["versions", "warn"]
+    assert "old is +9000 ms" in ill["clocks", "fail"]
+    assert "old" in ill["rules", "warn"]
+    corrected = await cluster.web.cli("cluster", "init", "--correct")
+    assert corrected.code == 1
+    assert "partitions" in corrected.out
+    assert "cleanup.policy" not in corrected.out

@@ -34,6 +34,7 @@ class FaustSource:
         self._folder = tempfile.TemporaryDirectory(prefix="tocsin-faust-")
         self.app = self._application()
         self.ready = asyncio.Event()
+        self._closing = False
         crew.rewind = self._rewind
 
     def _application(self) -> faust.App:
@@ -91,10 +92,12 @@ class FaustSource:
     async def ended(self) -> None:
         """Return when the application has crashed or stopped by itself."""
         await self.app.wait_until_stopped()
-        log.error("faust_ended", reason=repr(getattr(self.app, "crash_reason", None)))
+        if not self._closing:
+            log.error("faust_ended", reason=repr(getattr(self.app, "crash_reason", None)))
 
     async def close(self) -> None:
         """Leave the group."""
+        self._closing = True
         try:
             async with asyncio.timeout(self._cluster.session_timeout_s):
                 await self.app.stop()
