@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from cel_expr_python import cel
 
-from detectors.syntax_tree import Node, read_tree
+from detectors.syntax_tree import Node, places, read_tree
 from schemas.matchers import check_pattern
 
 Result = Literal["bool", "string"]
@@ -122,9 +122,10 @@ def compiled(text: str, result: Result = "bool") -> Expression:
     made = runnable.return_type().name().lower()
     if made != result:
         raise ExpressionRefused(f"gives {made}, expected {'true or false' if result == 'bool' else 'a text'}")
-    tree = read_tree(runnable.serialize())
-    for problem in _too_costly(text, tree):
-        raise problem
+    serialized = runnable.serialize()
+    tree = read_tree(serialized)
+    for node, problem in _too_costly(tree):
+        raise _at(text, places(serialized).get(node.id, 0) if node is not tree else 0, problem)
     return Expression(text, runnable, result, tree)
 
 
@@ -137,15 +138,15 @@ def _plain(message: str) -> ExpressionRefused:
     return ExpressionRefused(reason.removesuffix(" [INVALID_ARGUMENT]"), int(found[1]), int(found[2]))
 
 
-def _too_costly(text: str, tree: Node) -> Iterator[ExpressionRefused]:
+def _too_costly(tree: Node) -> Iterator[tuple[Node, str]]:
     nodes = list(tree.walk())
     if len(nodes) > MOST_NODES:
-        yield ExpressionRefused(f"{len(nodes)} operations are too many, {MOST_NODES} at most")
+        yield tree, f"{len(nodes)} operations are too many, {MOST_NODES} at most"
     if (deep := _too_deep(tree, MOST_NESTED)) is not None:
-        yield _at(text, deep, f"more than {MOST_NESTED} of all, exists, filter and map inside each other")
+        yield deep, f"more than {MOST_NESTED} of all, exists, filter and map inside each other"
     for node in nodes:
         if node.kind == "call" and node.text == "matches":
-            yield from _regex_problems(text, node)
+            yield from _regex_problems(node)
 
 
 def _too_deep(node: Node, left: int) -> Node | None:
@@ -155,26 +156,23 @@ def _too_deep(node: Node, left: int) -> Node | None:
     return next((deep for part in node.parts if (deep := _too_deep(part, left)) is not None), None)
 
 
-def _regex_problems(text: str, call: Node) -> Iterator[ExpressionRefused]:
+def _regex_problems(call: Node) -> Iterator[tuple[Node, str]]:
     pattern = call.parts[-1]
     if pattern.kind != "constant" or pattern.text is None:
-        yield _at(text, pattern, "a regular expression must stand in the rule itself, as a text in quotes")
+        yield pattern, "a regular expression must stand in the rule itself, as a text in quotes"
         return
     counts = [int(number) for found in _REPEAT.findall(pattern.text) for number in found if number]
     if len(pattern.text) > LONGEST_REGEX or max(counts, default=0) > LARGEST_REPEAT:
-        yield _at(
-            text, pattern, f"a regular expression of {LONGEST_REGEX} characters and {LARGEST_REPEAT} repeats at most"
-        )
+        yield pattern, f"a regular expression of {LONGEST_REGEX} characters and {LARGEST_REPEAT} repeats at most"
         return
     try:
         check_pattern(pattern.text)
     except ValueError as wrong:
-        yield _at(text, pattern, str(wrong))
+        yield pattern, str(wrong)
 
 
-def _at(text: str, node: Node, reason: str) -> ExpressionRefused:
-    before = text[: node.at]
-    return ExpressionRefused(reason, before.count("\n") + 1, node.at - (before.rfind("\n") + 1) + 1)
+def _at(text: str, at: int, reason: str) -> ExpressionRefused:
+    return ExpressionRefused(reason, text.count("\n", 0, at) + 1, at - (text.rfind("\n", 0, at) + 1) + 1)
 
 
 # --- what an index can be made of ---------------------------------------------------------------------------------

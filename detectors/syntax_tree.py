@@ -28,12 +28,12 @@ _TEXTS: Final[dict[Kind, int]] = {"constant": _STRING, "name": 1, "select": 2, "
 
 @dataclass(frozen=True)
 class Node:
-    """One node. `text` is a string constant, a name, a field or a function; `at` its place in the text, from 0."""
+    """One node. `text` is a string constant, a name, a field or a function; `id` is what `places` knows it by."""
 
     kind: Kind
     text: str | None = None
     parts: tuple[Node, ...] = ()
-    at: int = 0
+    id: int = 0
     is_test: bool = field(default=False)
     """Of a select: it only asks whether the field is there (`has`)."""
 
@@ -46,44 +46,45 @@ class Node:
 
 def read_tree(serialized: bytes) -> Node:
     """The tree behind `Expression.serialize()`: an Any that holds a CheckedExpr."""
-    checked = _one(serialized, 2)
-    source = _one(checked, _SOURCE)
-    positions: dict[int, int] = {}
-    for name, entry in _fields(source):
+    return _node(_one(_one(serialized, 2), _CHECKED_EXPR))
+
+
+def places(serialized: bytes) -> dict[int, int]:
+    """Where each node begins in the text, from 0, by its id."""
+    found: dict[int, int] = {}
+    for name, entry in _fields(_one(_one(serialized, 2), _SOURCE)):
         if name == _POSITIONS and isinstance(entry, bytes):
             pair = dict(_fields(entry))
             key, at = pair.get(1, 0), pair.get(2, 0)
             if isinstance(key, int) and isinstance(at, int):
-                positions[key] = at
-    return _node(_one(checked, _CHECKED_EXPR), positions)
+                found[key] = at
+    return found
 
 
-def _node(body: bytes, positions: dict[int, int]) -> Node:
-    at, inside = 0, b""
+def _node(body: bytes) -> Node:
+    id_, inside = 0, b""
     kind: Kind = "other"
     for name, value in _fields(body):
         if name == 2 and isinstance(value, int):
-            at = positions.get(value, 0)
+            id_ = value
         elif name in _KINDS and isinstance(value, bytes):
             kind, inside = _KINDS[name], value
     tested = kind == "select" and bool(dict(_fields(inside)).get(3, 0))
     text = _text(inside, _TEXTS[kind]) if kind in _TEXTS else None
-    parts = tuple(_entries(inside, positions)) if kind == "map" else _parts(kind, inside, positions)
-    return Node(kind, text, parts, at, tested)
+    parts = tuple(_entries(inside)) if kind == "map" else _parts(kind, inside)
+    return Node(kind, text, parts, id_, tested)
 
 
-def _parts(kind: Kind, body: bytes, positions: dict[int, int]) -> tuple[Node, ...]:
-    return tuple(
-        _node(part, positions) for name, part in _fields(body) if name in _PARTS.get(kind, ()) and type(part) is bytes
-    )
+def _parts(kind: Kind, body: bytes) -> tuple[Node, ...]:
+    return tuple(_node(part) for name, part in _fields(body) if name in _PARTS.get(kind, ()) and type(part) is bytes)
 
 
-def _entries(body: bytes, positions: dict[int, int]) -> Iterator[Node]:
+def _entries(body: bytes) -> Iterator[Node]:
     for name, entry in _fields(body):
         if name == 2 and isinstance(entry, bytes):
             for inner, part in _fields(entry):
                 if inner in (3, 4) and isinstance(part, bytes):
-                    yield _node(part, positions)
+                    yield _node(part)
 
 
 def _one(body: bytes, wanted: int) -> bytes:
@@ -97,21 +98,25 @@ def _text(body: bytes, wanted: int) -> str | None:
 
 def _fields(body: bytes) -> Iterator[tuple[int, int | bytes]]:
     """(number, value) of each field: a whole number, or the bytes of what is longer."""
-    at = 0
-    while at < len(body):
-        key, at = _varint(body, at)
-        match key & 7:
-            case 0:
-                value, at = _varint(body, at)
-                yield key >> 3, value
-            case 2:
-                length, at = _varint(body, at)
-                yield key >> 3, body[at : at + length]
-                at += length
-            case fixed:
-                length = 8 if fixed == 1 else 4
-                yield key >> 3, body[at : at + length]
-                at += length
+    at, end = 0, len(body)
+    while at < end:
+        key = body[at]
+        at += 1
+        if key >= 0x80:
+            key, at = _varint(body, at - 1)
+        wire = key & 7
+        if wire == 0 or wire == 2:
+            length = body[at]
+            at += 1
+            if length >= 0x80:
+                length, at = _varint(body, at - 1)
+            if wire == 0:
+                yield key >> 3, length
+                continue
+        else:
+            length = 8 if wire == 1 else 4
+        yield key >> 3, body[at : at + length]
+        at += length
 
 
 def _varint(body: bytes, at: int) -> tuple[int, int]:
