@@ -48,7 +48,7 @@ from schemas.errors import ConcurrencyConflict, ConfigError, StoreUnavailable, T
 from schemas.ports import Outcome, Runtime
 from sources import PARSERS
 from web.accounts import Accounts
-from web.app import create_app
+from web.app import create_app, use_reload
 from web.desk import use_desk
 
 log = structlog.get_logger(__name__)
@@ -298,9 +298,8 @@ async def serve_web(settings: Settings, store: Store, runtime: Served, reloading
             raise ConfigError("this server cannot read its configuration again")
         app.state.site = replace(app.state.site, settings=await reloading.reload())
 
-    app = create_app(
-        runtime, settings, store.engine, accounts, runtime.status, runtime.metrics.registry, reload=reload
-    )  # fmt: skip
+    app = create_app(runtime, settings, store.engine, accounts, runtime.status, runtime.metrics.registry)
+    use_reload(app, reload)
     use_desk(app, rules_desk(settings, store, runtime))
     listening = _listen(settings)
     config = uvicorn.Config(

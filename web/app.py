@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from urllib.parse import quote
 
 import structlog
@@ -21,7 +22,7 @@ from starlette.routing import Route
 from schemas.config import Settings
 from schemas.errors import ConfigError, NotDecidedYet, Overloaded, StoreUnavailable
 from schemas.ports import Runtime
-from web import actions, admin, api, api_docs, incidents, reports, rules, rules_api, signin
+from web import actions, admin, api, api_docs, channel_preview, incidents, reports, rules, rules_api, signin
 from web.accounts import Accounts
 from web.alertmanager import alertmanager_routes
 from web.assets import Assets
@@ -52,18 +53,17 @@ def create_app(
     accounts: Accounts,
     status: Status = _always_ready,
     registry: CollectorRegistry | None = None,
-    reload: Reload = _not_reloaded,
 ) -> FastAPI:
     """The application around a running engine.
 
     `engine` is where the projections are read; `status` answers `/-/ready` (its ``ready`` decides 200 or 503);
-    `registry` may bring the runtime's own collectors; `reload` is what `/-/reload` does. Before stopping the server
-    call `app.state.site.live.close()`: servers wait for open connections, and pages that listen keep theirs open.
+    `registry` may bring the runtime's own collectors. Before stopping the server call `app.state.site.live.close()`:
+    servers wait for open connections, and pages that listen keep theirs open.
     """
     registry = registry or new_registry()
     assets, live = Assets(), Live(runtime)
     view = View(settings.rules, assets, runtime.now_ms)
-    site = Site(runtime, settings, engine, accounts, view, live, status, reload, runtime.now_ms())
+    site = Site(runtime, settings, engine, accounts, view, live, status, _not_reloaded, runtime.now_ms())
     registry.register(TocsinCollector(runtime, engine, live))
 
     @contextlib.asynccontextmanager
@@ -84,7 +84,7 @@ def create_app(
     app.state.http = protocol_for(alert_receivers, requests.measure, settings.server.route_prefix)
     for router in (api.router, api_docs.router, signin.router, incidents.router, actions.router, reports.router):
         app.include_router(router)
-    for router in (admin.router, rules.router, rules_api.router):
+    for router in (admin.router, rules.router, rules_api.router, channel_preview.router):
         app.include_router(router)
     app.add_api_route("/events", events, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", metrics, methods=["GET"], include_in_schema=False)
@@ -95,6 +95,11 @@ def create_app(
         app.add_middleware(BelowPrefix, prefix=settings.server.route_prefix)
     _add_refusals(app)
     return app
+
+
+def use_reload(app: FastAPI, reload: Reload) -> None:
+    """Do this for `/-/reload`."""
+    app.state.site = replace(app.state.site, reload=reload)
 
 
 async def events(request: Request, session: Viewer, incident: str | None = None) -> Response:
