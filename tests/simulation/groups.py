@@ -21,7 +21,7 @@ SLACK_MS = 1000
 DEFAULTS = {"group_wait": 30_000, "group_interval": 300_000, "repeat_interval": 14_400_000}
 TREES: tuple[dict[str, Any], ...] = (
     {"receiver": "all", "group_by": ["alertname"]},
-    {"receiver": "all", "group_wait": "0s", "group_by": ["..."], "repeat_interval": "1h"},
+    {"receiver": "all", "group_wait": "0s", "group_by": ["..."], "repeat_interval": "6h"},
     {
         "receiver": "all", "group_by": [], "routes": [
             {"matchers": ['service=~"db|mail"'], "receiver": "quiet", "continue": True, "group_interval": "1m"},
@@ -31,7 +31,10 @@ TREES: tuple[dict[str, Any], ...] = (
             ]},
         ],
     },
-    {"receiver": "broken", "routes": [{"matchers": ['alertname!="Down"'], "active_time_intervals": ["nights"]}]},
+    {
+        "receiver": "broken", "group_interval": "3h", "repeat_interval": "8h",
+        "routes": [{"matchers": ['alertname!="Down"'], "active_time_intervals": ["nights"]}],
+    },
 )  # fmt: skip
 RECEIVERS: dict[str, Any] = {
     "all": {"integrations": [{"channel": "chat"}, {"channel": "phone"}]},
@@ -44,7 +47,7 @@ NIGHTS = {"times": [{"start_time": "00:00", "end_time": "08:00"}], "location": "
 
 def some_dispatch(world: World) -> Dispatch:
     """A tree of routes, or none."""
-    if world.chance(0.4):
+    if world.chance(0.7):
         return Dispatch()
     tree = world.dice.choice(TREES)
     return Dispatch.model_validate({"route": tree, "receivers": RECEIVERS, "time_intervals": {"nights": [NIGHTS]}})
