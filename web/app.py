@@ -24,7 +24,7 @@ from schemas.errors import ConfigError, NotDecidedYet, Overloaded, StoreUnavaila
 from schemas.ports import Runtime
 from web import actions, admin, api, api_docs, channel_preview, incidents, reports, rules, rules_api, signin
 from web.accounts import Accounts
-from web.alertmanager import alertmanager_routes
+from web.alertmanager import alertmanager_routes, may_send
 from web.assets import Assets
 from web.edge import SECURITY_HEADERS, BelowPrefix, Edge, Requests
 from web.guard import NotAllowed, NotSignedIn, Viewer, session_of
@@ -75,7 +75,7 @@ def create_app(
         with contextlib.suppress(asyncio.CancelledError):
             await listening
 
-    alert_receivers, requests = receivers(runtime, settings), Requests(registry)
+    alert_receivers, requests = receivers(runtime, settings, may_send), Requests(registry)
     app = FastAPI(
         title="Tocsin", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
         routes=[*ingest_routes(*alert_receivers), *alertmanager_routes(), Route("/static/{file}", assets.serve)],

@@ -11,7 +11,7 @@ import base64
 import binascii
 import hmac
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -45,11 +45,19 @@ class _Gone(Exception):
 V2_ADDRESS = "/api/v2/alerts"
 
 
-def receivers(runtime: Runtime, settings: Settings) -> tuple[Receiver, Receiver]:
-    """Who takes `POST /api/v2/alerts` as Alertmanager has it, and who `POST|PUT /hooks/{source}`."""
+Vouches = Callable[[Scope], Awaitable[bool]]
+"""Whether who asks may send although no source's token was shown."""
+
+
+def receivers(runtime: Runtime, settings: Settings, vouches: Vouches | None = None) -> tuple[Receiver, Receiver]:
+    """Who takes `POST /api/v2/alerts` as Alertmanager has it, and who `POST|PUT /hooks/{source}`.
+
+    Whom `vouches` knows counts as the first source of the former: people with `amtool`.
+    """
     limit = settings.server.max_body_bytes
     v2 = {name: source for name, source in settings.sources.items() if source.format == "alertmanager_v2"}
-    return Receiver(runtime, v2, limit, _v2_answer), Receiver(runtime, settings.sources, limit, _hook_answer)
+    hooks = Receiver(runtime, settings.sources, limit, _hook_answer)
+    return Receiver(runtime, v2, limit, _v2_answer, vouches), hooks
 
 
 def ingest_routes(v2: Receiver, hooks: Receiver) -> list[Route]:
@@ -77,9 +85,10 @@ class Receiver:
         sources: Mapping[str, Source],
         limit: int,
         answer: Callable[[Outcome], tuple[int, bytes]],
+        vouches: Vouches | None = None,
     ) -> None:
         """`sources` may speak here; `limit` bounds a body in bytes, before and after unpacking."""
-        self._runtime, self.limit, self._answer = runtime, limit, answer
+        self._runtime, self.limit, self._answer, self._vouches = runtime, limit, answer, vouches
         self._sources = sources
         self._tokens = {
             name: source.token.get_secret_value().encode() if source.token else None for name, source in sources.items()
@@ -88,7 +97,7 @@ class Receiver:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
-            name = self.sender(scope["path_params"].get("source"), headers.get(b"authorization", b""))
+            name = await self._sender(scope, headers.get(b"authorization", b""))
             answer = await self.take(name, await _read_body(headers, receive, self.limit))
         except _Gone:
             return
@@ -97,6 +106,14 @@ class Receiver:
         head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer.body)), *answer.headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": head})
         await send({"type": "http.response.body", "body": answer.body})
+
+    async def _sender(self, scope: Scope, authorization: bytes) -> str:
+        try:
+            return self.sender(scope["path_params"].get("source"), authorization)
+        except Refused as refused:
+            if refused.answer.status == 401 and self._vouches is not None and await self._vouches(scope):
+                return next(iter(self._sources))
+            raise
 
     async def take(self, name: str, body: bytes) -> Answer:
         """Hand the body of source `name` to the runtime; the answer comes after it is on disk."""

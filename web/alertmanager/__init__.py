@@ -6,6 +6,7 @@ hot path. What is asked is answered from the live state, so that a silence count
 
 from __future__ import annotations
 
+from web.alertmanager.access import may_send
 from web.alertmanager.routes import alertmanager_routes
 
-__all__ = ["alertmanager_routes"]
+__all__ = ["alertmanager_routes", "may_send"]

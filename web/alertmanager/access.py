@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
+from starlette.types import Scope
 
 from web.accounts import Role
 from web.alertmanager.queries import Refused
@@ -38,6 +39,15 @@ async def caller(request: Request, role: Role) -> str:
     if not _is_addressed_to_us(request):
         raise Refused(answer("this address is not one of this server", 403))
     return OPEN_ACTOR
+
+
+async def may_send(scope: Scope) -> bool:
+    """Whether who asks may send alerts without a source's token: an operator with a token, or anybody where all may."""
+    try:
+        await caller(Request(scope), "operator")
+    except Refused:
+        return False
+    return True
 
 
 def _unknown(reason: str) -> Refused:

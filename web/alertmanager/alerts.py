@@ -19,11 +19,14 @@ from schemas.label_order import alert_order, label_order
 from schemas.live import AlertQuery, LiveAlert, LiveGroup, LiveState
 from schemas.matchers import matches
 from web.alertmanager import queries
+from web.alertmanager.config_text import OWN_RECEIVER
 from web.alertmanager.wire import AlertGroup, GettableAlert, Named, alert_of
 from web.site import site_of
 
 PIECE = 250
 """Alerts that are judged and written at a time: a few milliseconds."""
+
+OWN_RECEIVERS = (OWN_RECEIVER,)
 
 _encode = msgspec.json.encode
 
@@ -84,7 +87,7 @@ async def _pieces(
 
 def _wanted(live: LiveState, query: AlertQuery, wanted: Callable[[str], bool] | None) -> Iterator[GettableAlert]:
     for alert in live.alerts(query):
-        names = live.receivers(alert.fingerprint)
+        names = live.receivers(alert.fingerprint) or OWN_RECEIVERS
         if queries.any_wanted(names, wanted):
             yield alert_of(alert, [Named(name) for name in names])
 
@@ -97,12 +100,27 @@ async def get_groups(request: Request) -> Response:
     query, wanted = queries.alert_query(request), queries.receiver_filter(request)
     shows_muted = queries.flag(request, "muted")
     live = site_of(request).runtime.live
-    groups = [group for group in live().groups() if wanted is None or wanted(group.receiver)]
+    every = live().groups() if live().rules().dispatch.route is not None else _incidents(live())
+    groups = [group for group in every if wanted is None or wanted(group.receiver)]
     shown = _shown(live(), groups, query)
     receivers = _receivers(groups, shown)
     kept = [group for group in groups if shows_muted or not group.muted_by]
     kept.sort(key=lambda group: (label_order(group.labels), group.receiver))
     return await _streamed(_group_pieces(live, kept, shown, receivers))
+
+
+def _incidents(live: LiveState) -> Sequence[LiveGroup]:
+    """The incidents as groups, where there is no tree of routes; alerts that are held back make one group together."""
+    rules = live.rules().grouping
+    members: dict[str, list[str]] = {}
+    labels: dict[str, dict[str, str]] = {}
+    for alert in live.alerts(AlertQuery()):
+        members.setdefault(alert.incident, []).append(alert.fingerprint)
+        if alert.incident not in labels:
+            by = [name for name in rules.by if name in alert.labels] or rules.fallback
+            named = {name: alert.labels[name] for name in by if name in alert.labels}
+            labels[alert.incident] = {"incident": alert.incident, **named} if alert.incident else {}
+    return [LiveGroup(key, key, OWN_RECEIVER, labels[key], alerts) for key, alerts in members.items()]
 
 
 def _shown(live: LiveState, groups: Sequence[LiveGroup], query: AlertQuery) -> frozenset[str]:
