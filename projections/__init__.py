@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from projections.assessment import AssessmentProjection
 from projections.deliveries import DeliveryProjection
+from projections.held import HeldProjection
 from projections.ledger import LedgerProjection
 from projections.noise import NoiseProjection
 from projections.projection import Projection, ProjectionStatus
@@ -27,6 +28,7 @@ def ALL(timezone: str = "Asia/Shanghai") -> list[Projection]:
         AssessmentProjection(),
         TrendProjection(timezone),
         LedgerProjection(),
+        HeldProjection(),
         DeliveryProjection(),
         RejectionProjection(),
         NoiseProjection(),

@@ -53,11 +53,12 @@ deliveries_table = Table(
 _log = table("events", column("partition"), column("seq"), column("data"))
 """The log as the store keeps it; only its data is read here."""
 
-_DELIVERY_STEPS = (
+_STEPS = (
     e.DeliveryDue, e.DeliveryStarted, e.DeliverySucceeded, e.DeliveryRetryScheduled, e.DeliveryFailed,
     e.DeliveryUnconfirmed, e.DeliveryCancelled,
 )  # fmt: skip
 _CLOCKS = (e.SlaClockStarted, e.SlaClockStopped, e.SlaClockBreached)
+_HOLDING = (e.PageWithheld, e.StormStarted, e.StormEnded)
 
 
 class TimelineProjection(Projection):
@@ -66,14 +67,14 @@ class TimelineProjection(Projection):
     name = "timeline"
     version = 2
     handles = frozenset(
-        {*get_args(e.IncidentEvent), *_CLOCKS, e.AccidentProposed, e.DeliveryRequested, *_DELIVERY_STEPS}
+        {*get_args(e.IncidentEvent), *_CLOCKS, *_HOLDING, e.AccidentProposed, e.DeliveryRequested, *_STEPS}
     )
     tables = (timeline_table, deliveries_table)
 
     def apply_all(self, events: Sequence[e.LoggedEvent], tx: Connection) -> None:
         """Write the events down. Raises LookupError on a step of a delivery that nobody requested."""
         steps = (logged.event.data for logged in events)
-        deliveries = Rows(tx, deliveries_table, (data.delivery for data in steps if isinstance(data, _DELIVERY_STEPS)))
+        deliveries = Rows(tx, deliveries_table, (data.delivery for data in steps if isinstance(data, _STEPS)))
         entries = []
         for logged in events:
             incident = _incident(logged.event.data, deliveries)
@@ -87,7 +88,7 @@ def _incident(data: e.EventData, deliveries: Rows) -> str:
     if isinstance(data, e.DeliveryRequested):
         incident = data.notice.incident
         deliveries.put({"delivery": data.delivery, "incident": incident})
-    elif isinstance(data, _DELIVERY_STEPS):
+    elif isinstance(data, _STEPS):
         delivery = deliveries.get(data.delivery)
         if delivery is None:
             raise LookupError(f"delivery {data.delivery} has no beginning")

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from projections import assessment, deliveries, ledger, rejections, sla, tickets, trends
+from projections import held as held_alerts
 from projections.deliveries import ChannelHealth
 from projections.sla import ClockRow
 from projections.tickets import TicketRow
@@ -51,9 +52,11 @@ def ledger_page(request: Request, session: Viewer) -> Response:
     site = site_of(request)
     with site.engine.connect() as conn:
         books, invalid = ledger.balance(conn), rejections.latest(conn)
+        held, held_counts = held_alerts.held_now(conn), held_alerts.held_counts(conn)
     used = [name for name in DISPOSITIONS if any(counts.get(name) for counts in books.by_source.values())]
     now = sum(sum(counts.values()) for counts in site.runtime.dispositions().values())
     facts: dict[str, Any] = {"books": books, "used": used, "unentered": max(0, now - books.received)}
+    facts |= {"held": held, "held_counts": held_counts}
     return site.view.page(request, "ledger.html", **facts, invalid=invalid, plainly=plainly)
 
 
@@ -158,4 +161,6 @@ def _standing(health: ChannelHealth | None) -> int:
     """How urgently a channel needs a look: 0 failing, 1 unproven, 2 healthy."""
     if health is None:
         return 1
+    if health.failing_since_ms:
+        return 0
     return 2 if (health.last_success_ms or 0) > (health.last_failure_ms or 0) else 0

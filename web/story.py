@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from projections.timeline import TimelineEntry
+from schemas.vocabulary import DISPOSITIONS
 
 Word = Callable[[str, str], str]
 """`tell(kind, code)`: the word for a code in the reader's language."""
@@ -84,7 +85,8 @@ class Teller:
         kind = "" if told in ("", "opened") else self.tell("notice", told)
         reason = facts.get("reason", "")
         if facts.get("type") == "delivery_cancelled":  # its reason is what the incident had become
-            reason = self.tell("state", reason)
+            kind_of = "disposition" if reason in DISPOSITIONS and reason != "resolved" else "state"
+            reason = self.tell(kind_of, reason)
         answer = _joined(facts.get("vendor_code", ""), reason) if facts.get("type") != "delivery_succeeded" else ""
         return _joined(wanted.get("receiver", ""), self._channel(facts.get("channel", "")), kind, answer)
 
@@ -104,6 +106,10 @@ class Teller:
             return _joined(facts["priority"], tell("severity", facts["severity"]), facts.get("reason", ""))
         if kind == "alerts_resolved":
             return str(len(facts["fingerprints"]))
+        if kind == "page_withheld":
+            return _joined(tell("disposition", facts["reason"]), ", ".join(facts["by"]))
+        if kind in ("storm_started", "storm_ended"):
+            return str(facts.get("arrived") or facts["absorbed"])
         if kind == "accident_proposed":
             return _joined(tell("level", facts["level"]), tell("criterion", facts["criterion"]), f"−{facts['points']}")
         cause = tell("cause", facts["cause_code"]) if facts.get("cause_code") else ""

@@ -52,6 +52,11 @@ def busy_log() -> EventLog:
         e.IncidentMarkedFalseAlarm("INC-4", "a drill"),
         e.PayloadRejected("a\0b", "$[0].labels", "expected \0 an object"),
         e.RulesHit(T0, {"rule/a\0b": 2, "inhibit/1": 1}),
+        e.AlertsHeld("silenced", ["a\0b"], [alert(incident="held"), again]),
+        e.AlertsReleased("silenced", ["a\0b"], [again.fingerprint], "ended"),
+        e.PageWithheld("INC-2", "breached", "silenced", ["a\0b"]),
+        e.StormStarted("INC-2", 3000, 12.5, 60),
+        e.StormEnded("INC-2", 2500, 600_000),
         rolled_up({"a\0b": {"opened": 2, "invalid": 1}, "alertmanager": {"repeated": 3}}),
     ]
     for data in more:
