@@ -38,7 +38,9 @@ from engine.store.cores import refuse_older_core
 from engine.store.migrations import CURRENT as SCHEMA_VERSION
 from notifiers.email.notifier import EmailNotifier
 from notifiers.outbox import Outbox
+from notifiers.preview import previewer
 from notifiers.registry import build_all
+from notifiers.rendering import own_version
 from projections import ALL, Projector, create_tables
 from projections.pruning import keep_pruning
 from schemas.commands import Command, RecordDrill
@@ -49,6 +51,7 @@ from schemas.ports import Outcome, Runtime
 from sources import PARSERS
 from web.accounts import Accounts
 from web.app import create_app, use_reload
+from web.channel_preview import use_previews
 from web.desk import use_desk
 
 log = structlog.get_logger(__name__)
@@ -301,6 +304,7 @@ async def serve_web(settings: Settings, store: Store, runtime: Served, reloading
     app = create_app(runtime, settings, store.engine, accounts, runtime.status, runtime.metrics.registry)
     use_reload(app, reload)
     use_desk(app, rules_desk(settings, store, runtime))
+    use_previews(app, previewer(settings.channels), own_version)
     listening = _listen(settings)
     config = uvicorn.Config(
         app, http=app.state.http, loop="none", log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S,

@@ -18,6 +18,8 @@ from engine.runtime.clock import Clock
 from engine.runtime.embedded import EmbeddedRuntime
 from engine.runtime.worker import Limits
 from engine.store import Store
+from notifiers.preview import previewer
+from notifiers.rendering import own_version
 from projections import ALL, Projector, create_tables
 from schemas.config import Settings
 from schemas.ports import Outcome
@@ -25,6 +27,7 @@ from sources import PARSERS
 from tests.servers.process import PATIENCE_S
 from web.accounts import Accounts, Role
 from web.app import create_app
+from web.channel_preview import use_previews
 from web.desk import use_desk
 
 PASSWORD = "Correct-horse-9"
@@ -146,6 +149,7 @@ async def running(folder: Path, **sections: Any) -> AsyncIterator[Installation]:
         return await runtime.configure(body, actor=actor)
 
     use_desk(app, Desk(store, settings, PARSERS, configure))
+    use_previews(app, previewer(settings.channels), own_version)
     async with app.router.lifespan_context(app):
         yield Installation(app, runtime, accounts, clock, store, settings)
     await runtime.stop()
