@@ -10,17 +10,18 @@ import inspect
 import sys
 import textwrap
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 from annotated_types import Ge, Le, MinLen
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, PlainSerializer, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from schemas import alert_rules, channels, config
+from schemas import alert_rules, channel_care, channels, config, dispatch, time_intervals
+from schemas.durations import duration_text
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 
@@ -43,6 +44,7 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("channels.NAME", channels.SmppChannel),
     ("channels.NAME", config.WebhookChannel),
     ("channels.NAME", config.AppriseChannel),
+    ("channels.NAME", channels.AlertmanagerWebhookChannel),
     ("rules", config.Rules),
     ("rules.enrichment[]", alert_rules.Table),
     ("rules.alert_rules[]", alert_rules.AlertRule),
@@ -54,7 +56,14 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("rules.receivers.NAME", config.Receiver),
     ("rules.routes[]", config.Route),
     ("rules.delivery", config.DeliveryPolicy),
+    ("rules.channel_care", channel_care.ChannelCare),
     ("rules.sla.PRIORITY", config.SlaTarget),
+    ("rules.dispatch", dispatch.Dispatch),
+    ("rules.dispatch.route", dispatch.DispatchRoute),
+    ("rules.dispatch.receivers.NAME", dispatch.DispatchReceiver),
+    ("rules.dispatch.receivers.NAME.integrations[]", dispatch.Integration),
+    ("rules.dispatch.time_intervals.NAME[]", time_intervals.TimeInterval),
+    ("rules.dispatch.time_intervals.NAME[].times[]", time_intervals.TimeRange),
 )
 """Where each section stands in the file, in the order of the page."""
 
@@ -130,12 +139,13 @@ HEAD: Final = """\
 # Configuration
 
 `tocsin.yaml` is read once, at the start. Without `--config FILE` (or `TOCSIN_CONFIG`) it is `./tocsin.yaml`; without
-that file, the defaults below hold. An unknown key is an error. After a change: `tocsin config check`, then restart.
+that file, the defaults below hold. An unknown key is an error. After a change: `tocsin config check`, then
+`SIGHUP` for what stands under `channels` and `rules`, a restart for the rest.
 `tocsin config show` prints everything in force, secrets hidden.
 
 - A secret `x` may be given as `x_file` instead: a file to read it from, relative to the folder of `tocsin.yaml`.
 - `NAME` is yours to choose: lower-case letters, digits, `_`, `.`, `-`; 63 characters at most.
-- Keys ending in `_s` are seconds.
+- Keys ending in `_s` are seconds. A span of time has units: `30s`, `1h30m`, `500ms`.
 - What stands under `rules` is journalled, and each opened incident names the version of the rules that it was judged
   by. Everything else, secrets above all, stays in the file.
 
@@ -170,7 +180,7 @@ def _section(place: str, section: type[BaseModel]) -> str:
         if _is_twin(section, name):
             continue
         meaning = own.get(name) or MEANINGS.get(f"{section.__name__}.{name}") or _kind(section, name)
-        cells = (f"`{name}`", _type(field), _default(field, section, name), meaning)
+        cells = (f"`{field.alias or name}`", _type(field), _default(field, section, name), meaning)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -214,6 +224,8 @@ def _own_docstrings(base: type, section: type[BaseModel]) -> dict[str, str]:
 
 
 def _type(field: FieldInfo) -> str:
+    if _is_span(field.metadata):
+        return "span of time"
     words = _words(field.annotation)
     bounds = list(_bounds(field.metadata))
     return f"{words}, {' and '.join(bounds)}" if bounds else words
@@ -222,7 +234,7 @@ def _type(field: FieldInfo) -> str:
 def _words(wanted: Any) -> str:
     origin, inner = get_origin(wanted), get_args(wanted)
     if origin is Annotated:
-        return _words(inner[0])
+        return "span of time" if _is_span(inner[1:]) else _words(inner[0])
     if origin is Literal:
         return ", ".join(f"`{one}`" for one in inner)
     if origin in (Union, types.UnionType):
@@ -236,6 +248,10 @@ def _words(wanted: Any) -> str:
         return "section"
     plain = {str: "text", int: "whole number", bool: "`true`, `false`", SecretStr: "secret", Path: "path of a file"}
     return plain[wanted]
+
+
+def _is_span(metadata: Sequence[Any]) -> bool:
+    return any(isinstance(one, PlainSerializer) and one.func is duration_text for one in metadata)
 
 
 def _bounds(metadata: list[Any]) -> Iterator[str]:
@@ -258,6 +274,8 @@ def _default(field: FieldInfo, section: type[BaseModel], name: str) -> str:
         return "–"
     if isinstance(value, BaseModel):
         return "its own defaults"
+    if _is_span(field.metadata):
+        return f"`{duration_text(value)}`"
     plain = {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else _plain(value)
     return "see its section" if plain == "section" else f"`{msgspec.json.encode(plain).decode()}`"
 
