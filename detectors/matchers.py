@@ -26,7 +26,7 @@ from schemas.matchers import (
 
 __all__ = [
     "Matcher", "MatcherIndex", "Matchers", "Operator", "Syntax", "check_pattern", "format_matchers", "matches",
-    "parse_matcher", "parse_matchers", "values_of",
+    "beginning_of", "parse_matcher", "parse_matchers", "values_of",
 ]  # fmt: skip
 
 Key = TypeVar("Key", bound=Hashable)
@@ -55,6 +55,23 @@ def values_of(matcher: Matcher) -> tuple[str, ...]:
     if len(words) > MOST_VALUES or not all(word and _LITERAL.fullmatch(word) for word in words):
         return ()
     return tuple(dict.fromkeys(re.sub(r"\\(.)", r"\1", word) for word in words))
+
+
+_PLAIN_RUN = re.compile(r"[^\\.+*?()\[\]{}^$|]*")
+
+
+def beginning_of(matcher: Matcher) -> str:
+    """What every value that satisfies a ``=~`` begins with, as far as that is plain to see.
+
+    >>> beginning_of(parse_matcher('host=~"db-1.*"')), beginning_of(parse_matcher('host=~"a|b"'))
+    ('db-1', '')
+    """
+    pattern = matcher.value
+    if matcher.op != "=~" or "|" in pattern:
+        return ""
+    found = _PLAIN_RUN.match(pattern)
+    run = found.group() if found else ""
+    return run[:-1] if pattern[len(run) : len(run) + 1] in ("*", "?", "{") else run
 
 
 class _Filed(msgspec.Struct, Generic[Key]):

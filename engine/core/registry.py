@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from detectors.inhibition import Inhibition
-from detectors.matchers import MatcherIndex, Matchers, matches
+from detectors.matchers import MatcherIndex, Matchers, beginning_of, matches
 from engine.core.members import MAINTENANCE, OWN_SOURCE, Members
 from engine.core.open_incidents import OpenIncidents
 from engine.core.ruleset import RuleSet
@@ -164,7 +164,9 @@ def raw_probe(matchers: Matchers) -> bytes:
     for matcher in matchers:
         if matcher.op == "=" and matcher.value:
             return msgspec.json.encode({matcher.name: matcher.value})[1:-1]
-    for matcher in matchers:
-        if not matcher.matches(""):
-            return msgspec.json.encode({matcher.name: ""})[1:-3]
-    return b""
+    needed = [matcher for matcher in matchers if not matcher.matches("")]
+    if not needed:
+        return b""
+    beginnings = [(beginning_of(matcher), matcher) for matcher in needed]
+    beginning, matcher = max(beginnings, key=lambda one: len(one[0]))
+    return msgspec.json.encode({matcher.name: beginning})[1:-2]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.matchers import MatcherIndex, values_of
+from detectors.matchers import MatcherIndex, beginning_of, values_of
 from schemas.matchers import Matcher, Operator, format_matchers, matches, parse_matcher, parse_matchers
 
 READ = [
@@ -138,3 +138,14 @@ def test_few_literal_values_are_known_without_an_expression() -> None:
     assert values_of(parse_matcher('a=~"(10\\\\.0\\\\.0\\\\.1|b)"')) == ("10.0.0.1", "b")
     for text in ('a=~"b.*"', 'a=~"b|"', "a!=b", "a=", 'a=~"(a)|(b)"'):
         assert values_of(parse_matcher(text)) == ()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text("ab.*?+{2}|(\\[]x", max_size=8), st.text("abx.", max_size=6))
+def test_the_plain_beginning_of_an_expression_is_that_of_each_value(pattern: str, value: str) -> None:
+    """Whatever the expression: a value that satisfies it begins so."""
+    try:
+        matcher = Matcher.of("a", "=~", pattern)
+    except ValueError:
+        return
+    assert not matcher.matches(value) or value.startswith(beginning_of(matcher))
