@@ -146,12 +146,19 @@ class Denoise(Section):
     """The rules that keep alerts back."""
 
     inhibit: Annotated[tuple[InhibitRule, ...], Field(max_length=MOST_RULES)] = ()
+    """Which alerts keep which others quiet. See [rules](rules.md), as for the next ones."""
     maintenance: Annotated[tuple[Maintenance, ...], Field(max_length=MOST_RULES)] = ()
+    """Times in which work is done and alerts are expected."""
     calendar: Calendar = Calendar()
+    """Which days are worked on."""
     flapping: Flapping = Flapping()
+    """When an alert that comes and goes is held."""
     hold_back: Annotated[tuple[HoldBack, ...], Field(max_length=MOST_RULES)] = ()
+    """Alerts that have to last before they open anything."""
     noise: Annotated[tuple[Noise, ...], Field(max_length=MOST_RULES)] = ()
+    """Alerts that are known to be noise."""
     storm: Storm = Storm()
+    """When one incident takes the alerts of a flood."""
     silence_notice_s: Seconds = 900
     """So long before a silence ends, its end is announced; 0: never."""
 

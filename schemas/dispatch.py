@@ -36,6 +36,7 @@ class DispatchRoute(Section):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
 
     receiver: str = ""
+    """Who is told."""
     matchers: tuple[MatcherText, ...] = ()
     """All have to be satisfied."""
     continue_: Annotated[bool, Field(alias="continue")] = False
@@ -53,6 +54,7 @@ class DispatchRoute(Section):
     active_time_intervals: tuple[str, ...] = ()
     """Names of `time_intervals` outside of which nothing is sent."""
     routes: tuple[DispatchRoute, ...] = ()
+    """The routes below: the first that matches takes the alert, and the next ones while it says `continue`."""
 
     @model_validator(mode="after")
     def _is_a_route(self) -> Self:
@@ -75,6 +77,7 @@ class Integration(Section):
     """One way to a receiver. Several of one receiver are all told, each with a memory of its own."""
 
     channel: Name
+    """One of `channels`."""
     send_resolved: bool = True
     """Tell of resolved alerts, too."""
 
@@ -83,6 +86,7 @@ class DispatchReceiver(Section):
     """Who is told. Without integrations nobody is, which is fine for a route that only keeps alerts away."""
 
     integrations: tuple[Integration, ...] = ()
+    """The ways to it; each is told."""
 
     @model_validator(mode="after")
     def _each_channel_once(self) -> Self:
@@ -99,7 +103,9 @@ class Dispatch(Section):
     route: DispatchRoute | None = None
     """The root: every alert that no route below it takes. It has a receiver and no matchers."""
     receivers: dict[str, DispatchReceiver] = {}
+    """Who is told, by a name of any characters."""
     time_intervals: dict[str, tuple[TimeInterval, ...]] = {}
+    """Recurring times by name, for routes to be muted or active in."""
 
     @model_validator(mode="after")
     def _leads_somewhere(self) -> Self:

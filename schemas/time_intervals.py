@@ -141,7 +141,9 @@ class TimeRange(Section):
     """From `start_time` until before `end_time` on the same day, as ``HH:MM``."""
 
     start_time: str
+    """``09:30``, included."""
     end_time: str
+    """``24:00`` at most, not included."""
 
     @model_validator(mode="after")
     def _in_order(self) -> TimeRange:
@@ -154,6 +156,7 @@ class TimeInterval(Section):
     """Moments that satisfy every given field; a field is satisfied by any one of its ranges. Without location: UTC."""
 
     times: tuple[TimeRange, ...] | None = None
+    """Times of day."""
     weekdays: tuple[Annotated[str, AfterValidator(_weekdays)], ...] | None = None
     """``monday:friday``; the week begins on Sunday."""
     days_of_month: tuple[Annotated[str, BeforeValidator(_as_text), AfterValidator(_days)], ...] | None = None
@@ -161,6 +164,7 @@ class TimeInterval(Section):
     months: tuple[Annotated[str, BeforeValidator(_as_text), AfterValidator(_months)], ...] | None = None
     """``january:march`` or ``1:3``."""
     years: tuple[Annotated[str, BeforeValidator(_as_text), AfterValidator(_years)], ...] | None = None
+    """``2026:2028`` or ``2026``."""
     location: str | None = None
     """A time zone, ``Asia/Shanghai`` for example."""
 
