@@ -25,8 +25,18 @@ from schemas.matchers import (
 )
 
 __all__ = [
-    "Matcher", "MatcherIndex", "Matchers", "Operator", "Syntax", "check_pattern", "format_matchers", "matches",
-    "beginning_of", "parse_matcher", "parse_matchers", "values_of",
+    "Matcher",
+    "MatcherIndex",
+    "Matchers",
+    "Operator",
+    "Syntax",
+    "beginning_of",
+    "check_pattern",
+    "format_matchers",
+    "matches",
+    "parse_matcher",
+    "parse_matchers",
+    "values_of",
 ]  # fmt: skip
 
 Key = TypeVar("Key", bound=Hashable)

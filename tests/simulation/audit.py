@@ -17,6 +17,7 @@ from schemas.errors import InvalidPayload
 from schemas.ports import Outcome, Parser
 from tests.simulation.fates import ENDS, Lives, Pages
 from tests.simulation.groups import Groups
+from tests.simulation.holding import Holding
 from tests.simulation.memory_store import Disk
 from tests.simulation.process import Process
 from tests.simulation.world import World
@@ -32,6 +33,7 @@ class Auditor:
         self._world, self._disk, self._parsers = world, disk, parsers
         disk.committed = self.committed
         self.lives, self.pages, self.groups = Lives(world), Pages(world), Groups(world)
+        self.holding = Holding(world)
         self.received: Counter[str] = Counter()
         self.rolled_up = 0
         self.answers: dict[int, r.Record] = {}
@@ -95,6 +97,7 @@ class Auditor:
 
     def _event(self, event: e.Event, touched: dict[str, None]) -> None:
         data: Any = event.data
+        self.holding.tell(data)
         match data:
             case e.SlaClockStarted() | e.SlaClockStopped() | e.SlaClockBreached():
                 self.lives.clock(event)
@@ -199,7 +202,8 @@ class Auditor:
         armed = {(due_ms, key) for due_ms, kind, key in state.timers if kind == "expire"}
         for alert in state.alerts.values():
             if alert.firing:
-                firing[self.lives.root(alert.incident)] += 1
+                if alert.held in ("", "storm"):
+                    firing[self.lives.root(alert.incident)] += 1
                 watched = (alert.armed_ms, alert.fingerprint) in armed and alert.armed_ms <= alert.expires_ms
                 demand(watched, f"alert {alert.fingerprint} of {alert.incident} fires and would never expire")
         demand(set(state.incidents) == set(self.lives.all), "the core knows other incidents than the log")
@@ -213,5 +217,6 @@ class Auditor:
         phases = {name: page.phase for name, page in self.pages.all.items() if page.phase not in ENDS.values()}
         demand({name: one.phase for name, one in state.deliveries.items()} == phases, "deliveries differ from the log")
         self.groups.agrees(state, self._rules)
+        self.holding.agrees(state)
         books = {source: sum(page.values()) for source, page in state.books.items()}
         demand(Counter(books) == self.received, f"the books say {books}, received was {dict(self.received)}")

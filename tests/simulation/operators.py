@@ -9,6 +9,7 @@ from schemas import records as r
 from schemas.config import DeliveryPolicy, Grouping, Receiver, Route, Rules
 from schemas.errors import CommandRejected, Overloaded, StoreUnavailable
 from tests.simulation.groups import some_dispatch
+from tests.simulation.holding import some_denoise, some_silence
 from tests.simulation.process import Lost
 from tests.simulation.tocsin import Tocsin
 from tests.simulation.world import World
@@ -38,6 +39,7 @@ def some_rules(world: World) -> Rules:
         resolved_kept_s=dice.choice((300, 3600, 7200)),
         rollup_s=dice.choice((60, 3600)),
         dispatch=some_dispatch(world),
+        **some_denoise(world),
     )
 
 
@@ -78,8 +80,9 @@ class Operator:
             lambda: c.SetPriority(incident=one, urgency=dice.randint(1, 4), impact=dice.randint(1, 3)),
             lambda: c.ReportIncident(title="users complain", outage=dice.choice((None, "business", "database"))),
             lambda: c.TestChannel(channel=dice.choice(("chat", "phone", "smoke"))),
+            lambda: some_silence(self._world, self._tocsin.auditor.holding),
         )
-        weights = (3, 2, 1, 1, 1, 3, 1, 2, 1, 3, 1, 1, 1, 1)
+        weights = (3, 2, 1, 1, 1, 3, 1, 2, 1, 3, 1, 1, 1, 1, 4)
         return dice.choices(makers, weights)[0]()
 
     async def _command(self, command: c.Command, command_id: str) -> None:

@@ -36,5 +36,13 @@ GROUPS = (
     "group told: repeat", "group told in vain", "group held back: muted", "group held back: inactive",
 )  # fmt: skip
 
-RARE_PATHS = (*GROUPS, *FAULTS, *CHANNELS, *INPUTS, *LIVES)
+HOLDING = (
+    "disposition: silenced", "disposition: inhibited", "disposition: in_maintenance", "disposition: flapping",
+    "disposition: noise", "disposition: storm", "disposition: dropped_by_rule", "alerts healed: storm_over",
+    "released: healed", "released: ended", "held again by something else", "storm began", "storm ended",
+    "FlappingEnded", "PageWithheld", "SilenceExpiring", "WindowClosed", "RulesHit", "silence made in place of another",
+    "silence ended by hand", "silence ran out", "silence changed",
+)  # fmt: skip
+
+RARE_PATHS = (*HOLDING, *GROUPS, *FAULTS, *CHANNELS, *INPUTS, *LIVES)
 """Each was seen in at least one of a full run's histories."""

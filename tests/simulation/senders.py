@@ -77,6 +77,30 @@ class Sender:
             if known is None or known.ends_ms:
                 self._troubles[key] = Trouble(labels, self._now_ms())
 
+    def break_everywhere(self) -> None:
+        """Many services break at once, and it is told at once."""
+        for number in range(self._world.dice.choice((12, 30))):
+            labels = {"alertname": "Down", "service": f"svc{number}", "severity": "critical", "instance": f"s{number}"}
+            known = self._troubles.get(key := json.dumps(labels, sort_keys=True))
+            if known is None or known.ends_ms:
+                self._troubles[key] = Trouble(labels, self._now_ms())
+        self.post(3600)
+
+    def flap(self) -> None:
+        """One trouble comes and goes for a while, and each time is told."""
+        self._world.loop.create_task(self._flap())
+
+    async def _flap(self) -> None:
+        labels = {"alertname": "Unsteady", "service": "mail", "severity": "warning", "instance": "f"}
+        for turn in range(12):
+            known = self._troubles.get("flaps")
+            if turn % 2 and known is not None:
+                known.ends_ms = known.ends_ms or self._now_ms()
+            else:
+                self._troubles["flaps"] = Trouble(labels, self._now_ms())
+            self.post(3600)
+            await self._tocsin.wait(5 + self._world.about(5))
+
     def heal_something(self) -> None:
         """Some trouble is over."""
         firing = [trouble for trouble in self._troubles.values() if not trouble.ends_ms]
