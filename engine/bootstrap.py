@@ -31,6 +31,7 @@ from engine.runtime.judge import replay
 from engine.runtime.metrics import RuntimeMetrics
 from engine.runtime.recent import RecentLog
 from engine.runtime.worker import Limits
+from engine.shadowing import Shadowing
 from engine.store import Keyring, Store, partitions, retention
 from engine.store.anchors import anchor_from
 from engine.store.archive import Segment
@@ -223,6 +224,7 @@ async def serve(settings: Settings, *, standby: bool = False, read: Callable[[],
     notifiers = build_all(settings.channels, settings.templates)
     store = open_store(settings)
     try:
+        shadow = Shadowing(settings.shadow, store, PARSERS)
         await _become_writer(store, standby=standby)
         refuse_older_core(store, CORE_VERSION)
         limits = Limits(max_pending=settings.store.max_pending, snapshot_every=settings.store.snapshot_every)
@@ -235,18 +237,21 @@ async def serve(settings: Settings, *, standby: bool = False, read: Callable[[],
         anchoring = asyncio.create_task(_keep_anchoring(settings, store, runtime), name="anchors")
         pruning = keep_pruning(store.writing, settings.store.keep_details_days, runtime.now_ms)
         tidying = asyncio.create_task(pruning, name="pruning")
+        shadowing = asyncio.create_task(shadow.run(runtime.metrics.registry), name="shadow rules")
         try:
             if await asyncio.to_thread(rules_desk(settings, store).file_has_changed):
                 await runtime.configure(settings.rules.canonical(), actor=SYSTEM)
-            await serve_web(settings, store, runtime, Reloading(read, runtime, outbox) if read else None)
+            reloading = Reloading(read, runtime, outbox) if read else None
+            await serve_web(settings, store, runtime, reloading, shadow)
         finally:
             anchoring.cancel()
             tidying.cancel()
+            shadowing.cancel()
             outbox.stop()
             runtime.end_deliveries()
             await asyncio.wait([delivering], timeout=STOP_S)
             delivering.cancel()
-            await asyncio.gather(delivering, anchoring, tidying, return_exceptions=True)
+            await asyncio.gather(delivering, anchoring, tidying, shadowing, return_exceptions=True)
             await runtime.stop()
     finally:
         store.close()
@@ -292,7 +297,13 @@ class Served(Runtime, Protocol):
         ...
 
 
-async def serve_web(settings: Settings, store: Store, runtime: Served, reloading: Reloading | None = None) -> None:
+async def serve_web(
+    settings: Settings,
+    store: Store,
+    runtime: Served,
+    reloading: Reloading | None = None,
+    shadow: Shadowing | None = None,
+) -> None:
     """Serve the web until a signal comes, or the runtime ends; raises StoreUnavailable for that."""
     accounts = open_accounts(settings, store, runtime.now_ms)
 
@@ -303,7 +314,10 @@ async def serve_web(settings: Settings, store: Store, runtime: Served, reloading
 
     app = create_app(runtime, settings, store.engine, accounts, runtime.status, runtime.metrics.registry)
     use_reload(app, reload)
-    use_desk(app, rules_desk(settings, store, runtime))
+    desk = rules_desk(settings, store, runtime)
+    if shadow is not None:
+        desk.shadow = shadow.report
+    use_desk(app, desk)
     use_previews(app, previewer(settings.channels), own_version)
     listening = _listen(settings)
     config = uvicorn.Config(

@@ -44,6 +44,8 @@ class Desk:
         self, store: Store, settings: Settings, parsers: Mapping[str, Parser], configure: Configure | None = None
     ) -> None:
         self._store, self._settings, self._parsers, self._configure = store, settings, parsers, configure
+        self.shadow: Callable[[], WhatIf | None] = lambda: None
+        """What the shadow rules would have made of what came since they began; None where there are none."""
 
     # --- versions -------------------------------------------------------------------------------------------------
 

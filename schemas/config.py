@@ -287,6 +287,8 @@ class Settings(Section):
     rules: Rules = Rules()
     cluster: Cluster | None = None
     """Absent: one process does everything. Present: this process is one of many, see docs/cluster.md."""
+    shadow: Path | None = None
+    """A file of rules that are judged beside those in force, live, and decide nothing; the page Rules compares both."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @model_validator(mode="after")

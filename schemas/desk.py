@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -66,6 +67,11 @@ class RulesDesk(Protocol):
 
     def explain(self, subject: str, *, at_ms: int | None = None, around_ms: int = 900_000) -> Explanation:
         """Why things are so about an alert, an incident or a receiver. Raises CommandRejected (``not_found``)."""
+        ...
+
+    @property
+    def shadow(self) -> Callable[[], WhatIf | None]:
+        """What the shadow rules would have made of what came since they began; None where there are none."""
         ...
 
     def what_if(self, rules: Rules, *, since_ms: int, until_ms: int) -> WhatIf:

@@ -133,12 +133,13 @@ def _what_if(request: Request, desk: RulesDesk, rules: Rules, days: int) -> What
 
 
 def _page(request: Request, desk: RulesDesk, tried: Tried, said: str = "") -> Response:
-    site, result = site_of(request), tried.result
+    site = site_of(request)
     with site.engine.connect() as conn:
         hits = rule_hits.hits(conn)
     facts: dict[str, Any] = {
-        **vars(tried), "current": desk.current(), "history": desk.history(VERSIONS_SHOWN), "hits": hits,
-        "too_long": len(tried.text) > LONGEST_SHOWN, "choices": CHOICES, "lines": compared(result) if result else (),
+        **vars(tried), "shadow": desk.shadow(), "compared": compared, "current": desk.current(), "hits": hits,
+        "history": desk.history(VERSIONS_SHOWN),
+        "too_long": len(tried.text) > LONGEST_SHOWN, "choices": CHOICES,
     }  # fmt: skip
     return site.view.page(request, "rules.html", **facts, said=said, status=400 if tried.wrong else 200)
 

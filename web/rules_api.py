@@ -94,6 +94,12 @@ async def whatif(request: Request, user: Admin, days: Days = 30) -> Response:
         return refused(wrong)
 
 
+@router.get("/rules/shadow", responses=_REFUSALS)
+def shadow(request: Request, user: Reader) -> Response:
+    """What the shadow rules would have made of what came since they began; null where there are none."""
+    return _json(desk_of(request).shadow())
+
+
 @router.get("/rules/hits", responses=_REFUSALS)
 def hits(request: Request, user: Reader) -> Response:
     """How many alerts each rule, silence and window has been about, as of the last roll-up."""

@@ -83,11 +83,12 @@ class Rerun:
         """The command for the incidents here, or None where there is none."""
         changed: dict[str, str] = {}
         for name in ("incident", "into"):
-            if name in type(command).model_fields:
-                here = self.counterpart(getattr(command, name))
+            there = getattr(command, name, "")
+            if there in self._actual.lives or there in self._reported:
+                here = self.counterpart(there)
                 if here is None:
                     return None
-                changed[name] = here.id
+                changed[name] = here.id  # one that is older than both keeps its name
         if changed and changed.get("incident") == changed.get("into"):
             return None  # what was merged by hand is one here
         return command.model_copy(update=changed) if changed else command

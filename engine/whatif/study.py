@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 
 from engine.core import CORE_VERSION, Core
@@ -45,22 +46,42 @@ def what_if(
     for event in _logged_before(store, partition, begin):
         actual.follow((event,))
         tally.follow((event,))
-    rerun = Rerun(Core.from_snapshot(core.snapshot(), parsers), rules, tally, actual=actual, at_ms=since_ms)
-    records = 0
+    study = Comparison(core, parsers, rules, actual, tally, since_ms)
     for offset, record in _again(first, journal):
         if record.at_ms > until_ms:
             break
-        decided = core.handle(record)
-        actual.follow(decided.events)
+        study.take(offset, record)
+    return study.report(until_ms)
+
+
+class Comparison:
+    """Two cores over the same records: one under the rules of the time, one under others."""
+
+    def __init__(
+        self, core: Core, parsers: Mapping[str, Parser], rules: Rules, actual: Tally, tally: Tally, since_ms: int
+    ) -> None:
+        """`core` stands where the comparison begins; the tallies have seen what came before. Raises CommandRejected."""
+        self._core, self._actual, self._since_ms = core, actual, since_ms
+        other = Core.from_snapshot(core.snapshot(), parsers)
+        self._rerun = Rerun(other, rules, tally, actual=actual, at_ms=since_ms)
+        self._records = 0
+
+    def take(self, offset: int, record: Record) -> None:
+        """The next record. Raises CannotJudge."""
+        decided = self._core.handle(record)
+        self._actual.follow(decided.events)
         if isinstance(record, Received):
-            actual.received(decided.dispositions)
+            self._actual.received(decided.dispositions)
         try:
-            rerun.take(record, decided.events)
+            self._rerun.take(record, decided.events)
         except Exception as bug:  # as the judge does: it is named, and nothing is said about the rest
             raise CannotJudge(f"record {offset} cannot be judged under these rules: {bug!r}") from bug
-        records += 1
-    rerun.advance(until_ms)
-    return _report(actual, rerun, since_ms, until_ms, records)
+        self._records += 1
+
+    def report(self, until_ms: int) -> WhatIf:
+        """What both came to by then."""
+        self._rerun.advance(until_ms)
+        return _report(self._actual, self._rerun, self._since_ms, until_ms, self._records)
 
 
 def _again(first: tuple[int, Record] | None, rest: Iterator[tuple[int, Record]]) -> Iterator[tuple[int, Record]]:
@@ -111,8 +132,8 @@ def _report(actual: Tally, rerun: Rerun, since_ms: int, until_ms: int, records: 
         since_ms=since_ms,
         until_ms=until_ms,
         records=records,
-        actual=actual.counted,
-        candidate=rerun.tally.counted,
+        actual=copy.deepcopy(actual.counted),
+        candidate=copy.deepcopy(rerun.tally.counted),
         confirmed=len(confirmed),
         harmed=harmed,
         commands=rerun.commands,

@@ -42,7 +42,8 @@ class Stay(msgspec.Struct):
 
 
 class Tally:
-    """Follows events, in order. Lives are known from the beginning; what happens before `since_ms` is not counted."""
+    """Follows events, in order. What happens before `since_ms` is not counted; incidents that it never saw begin are
+    left out."""
 
     def __init__(self, since_ms: int) -> None:
         self.since_ms = since_ms
@@ -79,11 +80,10 @@ class Tally:
                 life = Life(data.incident, data.title, data.service, data.priority, at_ms)
                 self.lives[life.id] = life
                 self._join(life, data.alerts, at_ms)
-            case e.AlertsAttached():
-                self._join(self.lives[data.incident], data.alerts, at_ms)
-            case e.IncidentReopened():
-                self.lives[data.incident].ended_ms = None
-                self._join(self.lives[data.incident], data.alerts, at_ms)
+            case e.AlertsAttached() | e.IncidentReopened():
+                if (life_ := self.lives.get(data.incident)) is not None:
+                    life_.ended_ms = None if isinstance(data, e.IncidentReopened) else life_.ended_ms
+                    self._join(life_, data.alerts, at_ms)
             case e.AlertsResolved():
                 for alert in data.fingerprints:
                     if stays := self.stays.get(alert):
@@ -114,7 +114,9 @@ class Tally:
             self.stays.setdefault(alert.fingerprint, []).append(Stay(life.id, at_ms))
 
     def _merge(self, incident: str, into: str) -> None:
-        merged, root = self.lives[incident], self.lives[into]
+        merged, root = self.lives.get(incident), self.lives.get(into)
+        if merged is None or root is None:
+            return
         merged.merged_into = into
         root.alerts.update(merged.alerts)
         for alert in merged.alerts:
@@ -122,17 +124,19 @@ class Tally:
                 self.home[alert] = into
 
     def _people(self, data: e.EventData, actor: str, at_ms: int) -> None:
+        life = self.lives.get(getattr(data, "incident", ""))
+        if life is None:
+            return
         match data:
             case e.IncidentAcknowledged() | e.IncidentAssigned() | e.DiagnosisStarted():
-                self.lives[data.incident].confirmed = True
+                life.confirmed = True
             case e.IncidentResolved():
-                life = self.lives[data.incident]
                 life.ended_ms = at_ms if life.ended_ms is None else life.ended_ms
                 life.confirmed |= not data.automatic and actor != "system"
             case e.IncidentMarkedFalseAlarm():
-                self.lives[data.incident].false_alarm = True
+                life.false_alarm = True
             case e.IncidentRaised():
-                self.lives[data.incident].priority = data.priority
+                life.priority = data.priority
             case _:
                 pass
 
@@ -142,7 +146,7 @@ class Tally:
         elif isinstance(data, e.DeliveryStarted) and data.delivery in self._wanted:
             incident, receiver, kind = self._wanted.pop(data.delivery)
             life = self.lives.get(incident)
-            if life is None:  # a channel's test
+            if life is None:  # a channel's test, or older than what is followed
                 return
             counts = at_ms >= self.since_ms
             self.counted.notices += counts

@@ -11,7 +11,7 @@ import msgspec
 
 from engine.core import Core
 from engine.runtime.judge import Judge
-from engine.store import Store
+from engine.store import Entry, Store
 from schemas import commands as c
 from schemas import events as e
 from schemas import records as r
@@ -41,6 +41,7 @@ class Past:
     def __init__(self, folder: Path, rules: Rules) -> None:
         self.store = Store.open(f"sqlite:///{folder / 'past.db'}")
         self._judge = Judge(self.store, PARSERS)
+        self._entries: list[Entry] = []
         self.events: list[e.Event] = []
         self.home: dict[str, str] = {}
         self._into: dict[str, str] = {}
@@ -61,6 +62,9 @@ class Past:
             else:
                 self._act(one)
         self._wait(until_ms)
+        self.store.append(self._entries)
+        self._judge.committed()
+        self._entries = []
 
     def _wait(self, until_ms: int) -> None:
         while (due_ms := self._judge.core.next_due_ms()) is not None and due_ms <= until_ms:
@@ -84,8 +88,7 @@ class Past:
     def _feed(self, record: r.Record) -> None:
         self.at_ms = record.at_ms
         entry, decision = self._judge.judge(record)
-        self.store.append([entry])
-        self._judge.committed()
+        self._entries.append(entry)
         self.events.extend(decision.events)
         for event in decision.events:
             data = event.data

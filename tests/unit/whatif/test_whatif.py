@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.whatif import what_if
+from engine.whatif import Shadow, what_if
 from engine.whatif.tally import Tally
 from schemas.alerts import fingerprint
 from schemas.config import Rules
@@ -126,6 +126,26 @@ def test_only_the_period_counts(tmp_path: Path) -> None:
     assert (found.actual.incidents, found.candidate.incidents, found.confirmed) == (0, 0, 0)
     assert found.commands_left_out == 0
     assert found.safe
+
+
+def test_shadow_rules_say_live_what_the_comparison_says_afterwards(tmp_path: Path) -> None:
+    """From where they began, step by step, bounded in each; with what came before unknown and left alone."""
+    happenings = history(1, steps=60)
+    past = Past(tmp_path, PAGED)
+    past.live(happenings[:30], happenings[29].at_ms)
+    shadow = Shadow(past.store, PARSERS, _dropping("Slow"))
+    shadow.follow()
+    assert shadow.report is not None
+    assert (shadow.report.records, shadow.lag) == (0, 0)
+    since_ms = past.at_ms
+    past.live(happenings[30:], happenings[-1].at_ms)
+    shadow.follow()
+    report = shadow.report
+    assert report.records == past.store.position().next_offset - shadow.began_at
+    afterwards = what_if(past.store, PARSERS, _dropping("Slow"), since_ms=since_ms + 1, until_ms=happenings[-1].at_ms)
+    assert report.candidate.dispositions == afterwards.candidate.dispositions
+    assert report.candidate.incidents == afterwards.candidate.incidents
+    assert report.actual.incidents == afterwards.actual.incidents
 
 
 def test_rules_that_cannot_be_taken_are_refused(tmp_path: Path) -> None:
