@@ -8,6 +8,7 @@ Source: Alertmanager `dispatch/route.go`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Final
 
@@ -121,4 +122,9 @@ def labels_text(labels: Mapping[str, str]) -> str:
     >>> labels_text({"b": "2", "a": "1"})
     '{a="1", b="2"}'
     """
-    return "{" + ", ".join(f"{name}={quoted(labels[name])}" for name in sorted(labels)) + "}"
+    return "{" + ", ".join([_pair(name, labels[name]) for name in sorted(labels)]) + "}"
+
+
+@functools.lru_cache(maxsize=16_384)
+def _pair(name: str, value: str) -> str:
+    return f"{name}={quoted(value)}"
