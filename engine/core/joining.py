@@ -67,6 +67,7 @@ def join(group_key: str, newcomers: Sequence[AlertState], actor: str, step: Step
         incident_id, counts = storms.absorb(storm, newcomers, refs, actor, step), {"storm": len(newcomers)}
     elif (found := correlating.related_to(newcomers, step)) is not None:
         incident_id = step.state.groups[group_key] = found.incident
+        step.state.joined.setdefault(found.incident, []).append(group_key)
         attached = e.AlertsAttached(found.incident, refs, found.reason, step.state.rules_version)
         step.incident(attached, scope=newcomers[0].scope, actor=actor)
     else:

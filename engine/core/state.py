@@ -116,6 +116,8 @@ class State(msgspec.Struct):
     alerts: dict[str, AlertState] = {}
     groups: dict[str, str] = {}
     """Group key → the latest incident of that group."""
+    joined: dict[str, list[str]] = {}
+    """Incident → the keys of further groups whose latest incident it is, by correlation."""
     incidents: dict[str, Incident] = {}
     clocks: dict[str, Clocks] = {}
     deliveries: dict[str, Delivery] = {}

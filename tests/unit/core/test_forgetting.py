@@ -104,6 +104,21 @@ def test_a_merged_incident_is_kept_as_long_as_what_it_was_merged_into() -> None:
     assert (state.incidents, state.groups, state.over, state.timers) == ({}, {}, {}, [])
 
 
+def test_the_groups_that_joined_by_correlation_are_forgotten_too() -> None:
+    """Two groups stand for one incident; with it both are forgotten."""
+    related = Rules.model_validate(
+        BRIEF.model_dump(mode="json")
+        | {"service_map": [{"service": "shop", "depends_on": ["redis"]}], "correlation": [{"name": "near"}]}
+    )
+    scenario = answered(Scenario(related).receive(alert("A")))
+    answered(scenario.receive(alert("B", service="redis")))
+    assert len(state_of(scenario).groups) == 2
+    assert list(state_of(scenario).incidents) == ["INC-1"]
+    answered(scenario.receive(alert("A", status="resolved"), alert("B", status="resolved", service="redis")))
+    state = state_of(scenario.wait(DAY_S))
+    assert (state.incidents, state.groups, state.joined, state.over) == ({}, {}, {}, {})
+
+
 def configure(scenario: Scenario, **changed: int) -> None:
     """Other rules from now on."""
     scenario.feed(r.Configured(scenario.at_ms, "test", BRIEF.model_copy(update=changed).canonical()))
