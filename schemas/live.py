@@ -124,5 +124,5 @@ class LiveState(Protocol):
         ...
 
     def receivers(self, fingerprint: str) -> Sequence[str]:
-        """The receivers of dispatch to which an alert goes, by name; none where it is off."""
+        """The receivers of dispatch to which an alert goes, in the order of the routes; none where it is off."""
         ...

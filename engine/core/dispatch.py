@@ -314,10 +314,10 @@ class Dispatch:
     # --- what others may look at --------------------------------------------------------------------------------
 
     def receivers_of(self, alert: AlertState) -> list[str]:
-        """The receivers to which an alert goes, each once, by name."""
+        """The receivers to which an alert goes, in the order of the routes that say so."""
         if self._tree is None:
             return []
-        return sorted({route.receiver for route, _, _ in self.places(alert.judged_raw or alert.labels_raw)})
+        return [route.receiver for route, _, _ in self.places(alert.judged_raw or alert.labels_raw)]
 
     def filled_in(self, pending: delivery.Delivery) -> e.Notice:
         """The notice of a delivery with the alerts that it tells of."""

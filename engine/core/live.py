@@ -72,7 +72,7 @@ class Live:
         ]
 
     def receivers(self, fingerprint: str) -> Sequence[str]:
-        """The receivers of dispatch to which an alert goes, by name; none where it is off."""
+        """The receivers of dispatch to which an alert goes, in the order of the routes; none where it is off."""
         found = self._state.alerts.get(fingerprint)
         return self._dispatch.receivers_of(found) if found is not None else ()
 

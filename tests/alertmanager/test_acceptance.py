@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from scripts import alertmanager_release
 from tests.alertmanager import suite
 from tests.alertmanager.suite import Name
 
@@ -21,13 +19,7 @@ ROUNDS = 3
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
     """A folder for the suites, and the socket at which Tocsins are started."""
-    try:
-        alertmanager_release.build()
-    except (OSError, RuntimeError) as missing:
-        reason = f"Alertmanager cannot be built on this machine: {missing}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    suite.release()
     folder = tmp_path_factory.mktemp("suite")
     suite.prepare(folder)
     with suite.forker(folder) as socket:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from schemas.errors import CommandRejected
 from schemas.live import LiveSilence
-from schemas.matchers import Matchers
+from schemas.matchers import Matcher, Matchers, Operator, check_pattern, quoted
 from schemas.ports import Outcome
 from schemas.silences import ExpireSilence, SetSilence, Silence, SilenceCreated, SilenceMatcher, SilenceUpdated
 from schemas.wire.times import moment_ms
@@ -27,7 +27,12 @@ from web.site import site_of
 LARGEST: Final = 1024 * 1024
 """Bytes of a silence."""
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
-_OPERATORS: Final = {(True, False): "=", (False, False): "!=", (True, True): "=~", (False, True): "!~"}
+_OPERATORS: Final[Mapping[tuple[bool, bool], Operator]] = {
+    (True, False): "=",
+    (False, False): "!=",
+    (True, True): "=~",
+    (False, True): "!~",
+}
 _STATES: Final = ("active", "pending", "expired")
 
 
@@ -106,10 +111,12 @@ async def post_silence(request: Request) -> Response:
         return answer("Failed to create silence: start time must be before end time", 400)
     if ends_ms < runtime.now_ms():
         return answer("Failed to create silence: end time can't be in the past", 400)
+    matchers = _matchers(posted)
+    _check(matchers)
     try:
         command = SetSilence(
             id=posted.id,
-            matchers=tuple(_command_matcher(one) for one in _matchers(posted)),
+            matchers=tuple(SilenceMatcher(name=one.name, op=one.op, value=one.value) for one in matchers),
             starts_ms=max(starts_ms, 0),
             ends_ms=ends_ms,
             created_by=posted.createdBy or "",
@@ -172,24 +179,35 @@ def _times(posted: PostableSilence) -> tuple[int, int]:
     return starts_ms, ends_ms
 
 
-def _matchers(posted: PostableSilence) -> Sequence[WireMatcher]:
+def _matchers(posted: PostableSilence) -> Sequence[Matcher]:
     given = posted.matchers or ()
     if not given:
         raise Refused(problem(612, "matchers in body should have at least 1 items", 422))
     return [_matcher(number, one) for number, one in enumerate(given)]
 
 
-def _matcher(number: int, given: Mapping[str, object]) -> WireMatcher:
+def _matcher(number: int, given: Mapping[str, object]) -> Matcher:
     for name in ("isRegex", "name", "value"):
         if given.get(name) is None:
             raise Refused(problem(602, f"matchers.{number}.{name} in body is required", 422))
     try:
-        return msgspec.convert({name: value for name, value in given.items() if value is not None}, WireMatcher)
+        one = msgspec.convert({name: value for name, value in given.items() if value is not None}, WireMatcher)
     except msgspec.ValidationError as wrong:
         raise Refused(problem(400, f'parsing silence body from "" failed, because {wrong}')) from None
+    return Matcher(one.name, _OPERATORS[one.isEqual, one.isRegex], one.value)
 
 
-def _command_matcher(one: WireMatcher) -> SilenceMatcher:
-    return SilenceMatcher.model_validate(
-        {"name": one.name, "op": _OPERATORS[one.isEqual, one.isRegex], "value": one.value}
-    )
+def _check(matchers: Sequence[Matcher]) -> None:
+    """Raise Refused (400) for matchers that Alertmanager would not take, in its words."""
+    for number, one in enumerate(matchers):
+        reason = 'invalid label name ""' if not one.name else ""
+        if not reason and one.is_regex:
+            try:
+                check_pattern(one.value)
+            except ValueError as wrong:
+                reason = f"invalid regular expression {quoted(one.value)}: {wrong}"
+        if reason:
+            raise Refused(answer(f"invalid silence: invalid label matcher {number} in set 0: {reason}", 400))
+    if all(one.matches("") for one in matchers):
+        empty = "at least one matcher must not match the empty string"
+        raise Refused(answer(f"invalid silence: matcher set 0: {empty}", 400))
