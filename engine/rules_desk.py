@@ -110,10 +110,9 @@ class Desk:
 
     def check(self, rules: Rules) -> RulesCheck:
         """What they would change. Raises ConfigError where they name channels that are not there."""
-        for name, receiver in rules.receivers.items():
-            for channel in receiver.channels:
-                if channel not in self._settings.channels:
-                    raise ConfigError(f"no channel named {channel!r}", key=f"rules.receivers.{name}.channels")
+        for place, channel in rules.channels():
+            if channel not in self._settings.channels:
+                raise ConfigError(f"no channel named {channel!r}", key=f"rules.{place}")
         current = self.current()
         diff = _diff(current.yaml, dump_rules(rules), f"version {current.version}", "new")
         seen = self._labels_of_late()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -25,7 +26,9 @@ from schemas.channels import WebhookChannel as WebhookChannel
 from schemas.clusters import Cluster
 from schemas.denoise import Denoise
 from schemas.dispatch import Dispatch
+from schemas.directory import Addresses, channels_without_address
 from schemas.events import Priority, Severity
+from schemas.oncall import OnCall
 from schemas.sections import Language as Language
 from schemas.sections import Name, Seconds, Section, WithSecrets
 
@@ -82,12 +85,20 @@ class Triage(Section):
 class Route(Section):
     """Who is told: the first route that matches, or all that match down to the first without `also`."""
 
-    receiver: Name
+    receiver: Name | Literal[""] = ""
+    policy: Name | Literal[""] = ""
+    """Instead of a receiver: a policy of `rules.oncall`, by which people are paged until one answers."""
     match: dict[str, str] = {}
     """Labels of the incident that must be equal; ``severity``, ``service`` and ``scope`` count as labels."""
     priorities: tuple[Priority, ...] = ("P1", "P2", "P3", "P4")
     also: bool = False
     """Go on to the next routes as well."""
+
+    @model_validator(mode="after")
+    def _leads_to_one(self) -> Self:
+        if bool(self.receiver) == bool(self.policy):
+            raise ValueError("give receiver or policy, one of them")
+        return self
 
 
 class Receiver(Section):
@@ -149,6 +160,8 @@ class Rules(AlertRules, Denoise):
     external_url: str = "http://127.0.0.1:8080"
     language: Language = "zh"
     timezone: str = "Asia/Shanghai"
+    oncall: OnCall = OnCall()
+    """People, schedules and escalation policies: see [on call](oncall.md)."""
     dispatch: Dispatch = Dispatch()
     """Notification groups as Alertmanager makes them, beside incidents; off without a `route`."""
 
@@ -164,9 +177,22 @@ class Rules(AlertRules, Denoise):
     @model_validator(mode="after")
     def _routes_lead_somewhere(self) -> Self:
         for index, route in enumerate(self.routes):
-            if route.receiver not in self.receivers:
+            if route.receiver and route.receiver not in self.receivers:
                 raise ValueError(f"routes[{index}].receiver: no receiver named {route.receiver!r}")
+            if route.policy and route.policy not in self.oncall.policies:
+                raise ValueError(f"routes[{index}].policy: no policy named {route.policy!r}")
+        for place, receivers in self.oncall.receivers_named():
+            if unknown := [name for name in receivers if name not in self.receivers]:
+                raise ValueError(f"oncall.{place}: no receiver named {unknown[0]!r}")
         return self
+
+    def channels(self) -> Iterator[tuple[str, str]]:
+        """Each place at which a receiver names a channel, and the channel."""
+        for name, receiver in self.receivers.items():
+            for channel in receiver.channels:
+                yield f"receivers.{name}.channels", channel
+        for place, channel in self.dispatch.channels():
+            yield f"dispatch.{place}", channel
 
     def sla_target(self, priority: Priority) -> SlaTarget:
         """What is promised for `priority`; the contract's own figures where the rules are silent."""
@@ -282,6 +308,9 @@ class Settings(Section):
     anchors: Anchors = Anchors()
     sources: dict[Name, Source] = {}
     channels: dict[Name, Channel] = {}
+    directory: dict[Name, Addresses] = {}
+    """Where the people of `rules.oncall` are reached, by their key there. It is not part of the rules: numbers and
+    addresses of people are never journalled, so that they can be corrected and forgotten."""
     templates: Path | None = None
     """A folder with message templates of your own, named as the built-in ones are: see [channels](channels.md)."""
     rules: Rules = Rules()
@@ -293,26 +322,23 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _channels_exist(self) -> Self:
-        for name, receiver in self.rules.receivers.items():
-            for channel in receiver.channels:
-                if channel not in self.channels:
-                    raise ValueError(f"rules.receivers.{name}.channels: no channel named {channel!r}")
+        for place, channel in self.rules.channels():
+            if channel not in self.channels:
+                raise ValueError(f"rules.{place}: no channel named {channel!r}")
         for channel in self.rules.channel_care.probe_every_s:
             if channel not in self.channels:
                 raise ValueError(f"rules.channel_care.probe_every_s: no channel named {channel!r}")
+        for place, channels in self.rules.oncall.channels_named():
+            if unknown := [name for name in channels if name not in self.channels]:
+                raise ValueError(f"rules.oncall.{place}: no channel named {unknown[0]!r}")
+        for person, lacking in channels_without_address(self.rules.oncall, self.directory, self.channels):
+            raise ValueError(f"directory.{person}: {lacking}")
         return self
 
     @model_validator(mode="after")
     def _cluster_meets_in_postgresql(self) -> Self:
         if self.cluster is not None and not self.store.url.startswith("postgresql"):
             raise ValueError("store.url: a cluster meets in PostgreSQL: postgresql://…")
-        return self
-
-    @model_validator(mode="after")
-    def _dispatch_goes_through_channels(self) -> Self:
-        for place, channel in self.rules.dispatch.channels():
-            if channel not in self.channels:
-                raise ValueError(f"rules.dispatch.{place}: no channel named {channel!r}")
         return self
 
     @model_validator(mode="after")

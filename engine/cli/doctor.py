@@ -159,13 +159,13 @@ def _disk(settings: Settings) -> Finding:
 
 def _notifications(settings: Settings) -> Iterator[Finding]:
     rules = settings.rules
-    if not settings.channels or not rules.routes:
+    if not settings.channels or not (rules.routes or rules.dispatch.route):
         what = "no channel is configured" if not settings.channels else "no route leads to a receiver"
         yield Finding(
             "channels", "warn", f"{what}: nobody will be told", "add channels, rules.receivers and rules.routes"
         )
         return
-    used = {channel for receiver in rules.receivers.values() for channel in receiver.channels}
+    used = {channel for _, channel in rules.channels()}
     idle = sorted(set(settings.channels) - used)
     if idle:
         yield Finding("channels", "warn", f"no receiver uses {', '.join(idle)}", "name them in rules.receivers")

@@ -16,7 +16,7 @@ Told = tuple[dict[str, str], str, bool]
 
 def configure(step: Step) -> None:
     """Test messages as the rules now want them; a channel that nobody uses any more is forgotten."""
-    used = {name for receiver in step.rules.receivers.values() for name in receiver.channels}
+    used = {name for _, name in step.rules.channels()}
     known = step.state.channels
     for name in sorted(known.keys() - used):
         del known[name]

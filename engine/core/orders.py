@@ -95,7 +95,7 @@ def _report(command: c.ReportIncident, record: Commanded, step: Step) -> None:
 
 
 def _test_channel(command: c.TestChannel, step: Step) -> None:
-    known = {channel for receiver in step.rules.receivers.values() for channel in receiver.channels}
+    known = {channel for _, channel in step.rules.channels()}
     if command.channel not in known:
         raise CommandRejected("not_found", f"no receiver uses a channel named {command.channel}")
     notice = notices.probe_notice(command.channel, step.rules, step.at_ms)
