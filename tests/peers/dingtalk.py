@@ -37,13 +37,12 @@ class DingTalkPeer(HttpPeer):
         keyword: str = "",
         per_minute: int = 0,
         port: int = 0,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`clock` (seconds) is what minutes are counted by."""
         super().__init__(mode, port=port)
         self.token, self.secret, self.keyword, self.per_minute = token, secret, keyword, per_minute
         self._times: deque[float] = deque()
-        self._clock = clock
+        self.clock: Callable[[], float] = time.monotonic
+        """What minutes are counted by, in seconds."""
         self._silenced_until = 0.0
 
     def take(self, raw: bytes) -> None:
@@ -81,7 +80,7 @@ class DingTalkPeer(HttpPeer):
             return _say(460101, "message too long, exceed 20000 bytes")
         if not self.per_minute:
             return None
-        now_s = self._clock()
+        now_s = self.clock()
         while self._times and self._times[0] <= now_s - 60:
             self._times.popleft()
         if len(self._times) >= self.per_minute:

@@ -129,7 +129,8 @@ async def test_channels_that_share_a_robot_share_its_rate() -> None:
 async def test_ten_thousand_pages_keep_the_robots_limit_and_block_nobody() -> None:
     """R1.3: a peer that counts 20 a minute refuses none of them, every page is told, another channel does not wait."""
     clock = Clock()
-    async with DingTalkPeer(token="tok", per_minute=20, clock=clock) as peer:
+    async with DingTalkPeer(token="tok", per_minute=20) as peer:
+        peer.clock = clock
         settings = DingTalkChannel(token=SecretStr("tok"), base_url=peer.url, timeout_s=60)
         ding, other = build("ding", settings), Robot()
         engine = Engine(*pages(10_000, "ding"), *pages(1, "other"))
