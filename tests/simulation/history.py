@@ -100,8 +100,8 @@ class History:
         every: list[tuple[str, Callable[[], None], float]] = [
             ("trouble begins", lambda: one().break_something(), 5),
             ("a storm", lambda: one().break_something(dice.choice((6, 25))), 0.4),
-            ("everything breaks", lambda: one().break_everywhere(), 0.2),
-            ("something flaps", lambda: one().flap(), 0.3),
+            ("everything breaks", lambda: one().break_everywhere(), 0.4),
+            ("something flaps", lambda: one().flap(), 0.6),
             ("trouble ends", lambda: one().heal_something(), 3),
             ("a sender forgets", lambda: one().forget_healed(), 1),
             ("a sender posts", lambda: one().post(5 * self._pace_s), 9),

@@ -50,7 +50,8 @@ def some_denoise(world: World) -> dict[str, Any]:
         "alert_rules": (AlertRule(name="gone", match=dice.choice(MATCHERS), then=Then(drop=True)),),
         "silence_notice_s": dice.choice((0, 60, 900)),
     }
-    return {name: rules for name, rules in every.items() if world.chance(0.35)}
+    often = ("storm", "flapping")
+    return {name: rules for name, rules in every.items() if world.chance(0.7 if name in often else 0.3)}
 
 
 def some_silence(world: World, holding: Holding) -> Command:
