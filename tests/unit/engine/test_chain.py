@@ -23,7 +23,9 @@ from engine.store.rows import (
     unpacked,
 )
 from schemas.events import EVENT_TYPES, AlertRef, Event, EventData, NoteAdded, Notice
+from schemas.groups import GroupAlert, GroupNotice
 from schemas.records import Record
+from schemas.silences import Silence
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 RAW = st.sampled_from([msgspec.Raw(b"{}"), msgspec.Raw(b'{ "b":"2", "a":"\\u0000\\u00e9"}'), msgspec.Raw(b'{"a":"1"}')])
@@ -36,8 +38,8 @@ def struct(cls: type[Any]) -> st.SearchStrategy[Any]:
 
 st.register_type_strategy(msgspec.Raw, RAW)
 st.register_type_strategy(int, INT64)
-st.register_type_strategy(AlertRef, struct(AlertRef))
-st.register_type_strategy(Notice, struct(Notice))
+for nested in (AlertRef, GroupAlert, GroupNotice, Notice, Silence):
+    st.register_type_strategy(nested, struct(nested))
 DATA: st.SearchStrategy[EventData] = st.one_of([struct(cls) for cls in EVENT_TYPES.values()])
 EVENTS = st.builds(Event, INT64, st.text(), st.text(), st.text(), DATA)
 RECORDS = st.one_of([struct(cls) for cls in Record.__args__])
