@@ -21,24 +21,15 @@ from engine.bootstrap import open_accounts, open_store, serve_web, set_up_loggin
 from engine.core import CORE_VERSION
 from engine.core.state import Books
 from engine.runtime.cluster.board import Board
-from engine.runtime.cluster.claims import Claim, adopt_topic, lock_out_single_servers
+from engine.runtime.cluster.claims import Claim, lock_out_single_servers
 from engine.runtime.cluster.crew import Crew
 from engine.runtime.cluster.faust_source import FaustSource
 from engine.runtime.cluster.members import BEAT_S, RuleSet, beat, leave, newest_rules, register_rules
-from engine.runtime.cluster.overview import ClusterState, PartitionState
-from engine.runtime.cluster.overview import overview as overview
 from engine.runtime.cluster.plain_source import PlainSource
 from engine.runtime.cluster.routing import Cutter
 from engine.runtime.cluster.runtime import ClusterRuntime
 from engine.runtime.cluster.tables import create_cluster_tables
-from engine.runtime.cluster.topic import (
-    TopicState,
-    client_settings,
-    correct_settings,
-    faults_of,
-    make_topic,
-    read_topic,
-)
+from engine.runtime.cluster.topic import TopicState, client_settings, read_topic
 from engine.store import Store
 from engine.store.cores import refuse_older_core
 from engine.store.database import outages_named
@@ -63,16 +54,6 @@ RULES_SENT_S = 30.0
 IDLE_TRANSACTION_MS = 4_000
 """A worker that stands still in the middle of a transaction (SIGSTOP) must not keep others from its partition."""
 
-__all__ = [
-    "ClusterState",
-    "PartitionState",
-    "initialise",
-    "insist_on_rules",
-    "run_web",
-    "run_worker",
-    "state_of",
-    "topic_faults",
-]
 
 log = structlog.get_logger(__name__)
 
@@ -134,12 +115,13 @@ def run_worker(settings: Settings, *, source: Literal["faust", "aiokafka"] = "fa
 
 
 def _runtime(settings: Settings, cluster: Cluster, store: Store) -> tuple[ClusterRuntime, Board]:
-    board = Board(store.engine, lambda: _shown(store.engine))
+    board = Board(store.engine, lambda: shown_in(store.engine))
     cutter = Cutter(PARSERS, settings.rules.grouping)
     return ClusterRuntime(store, cluster, cutter, board, lambda: _books(store.engine)), board
 
 
-def _shown(engine: Engine) -> Mapping[int, int]:
+def shown_in(engine: Engine) -> Mapping[int, int]:
+    """The last event of each partition that every read model shows."""
     column = checkpoints.c
     with engine.connect() as connection:
         query = select(column.partition, func.min(column.position)).where(column.halted_reason.is_(None))
@@ -195,7 +177,7 @@ class _Worker:
     def __init__(self, settings: Settings, source: Literal["faust", "aiokafka"]) -> None:
         set_up_logging(settings.log_level)
         self._settings, self._cluster = settings, cluster_of(settings)
-        self._notifiers = build_all(settings.channels, settings.templates)
+        self._notifiers = build_all(settings.channels, settings.templates, settings.directory)
         self._store = prepare(settings)
         _end_idle_transactions(self._store.engine)
         self._runtime, board = _runtime(settings, self._cluster, self._store)
@@ -327,50 +309,3 @@ def _follower(settings: Settings, store: Store) -> Callable[[Claim], object]:
         return Projector(writing, read, models, partitions=(claim.partition,)).catch_up()  # type: ignore[arg-type]
 
     return follow
-
-
-# --- administration -----------------------------------------------------------------------------------------------
-
-
-def initialise(settings: Settings, *, correct: bool = False, adopt: bool = False) -> tuple[bool, list[str]]:
-    """Make topic and tables; whether the topic was made, and what is wrong with it. See `tocsin cluster init`."""
-    cluster = cluster_of(settings)
-    made = make_topic(cluster)
-    if correct and not made:
-        correct_settings(cluster)
-    topic = read_topic(cluster)
-    store = prepare(settings)
-    try:
-        if adopt:
-            adopt_topic(store.engine, topic.id)
-        register_rules(store.engine, settings.rules)
-    finally:
-        store.close()
-    return made, faults_of(topic, cluster)
-
-
-def insist_on_rules(settings: Settings) -> tuple[int, str]:
-    """Put these rules in force; their number in the cluster, and their digest."""
-    cluster_of(settings)
-    store = prepare(settings)
-    try:
-        rules = register_rules(store.engine, settings.rules, insist=True)
-    finally:
-        store.close()
-    return rules.number, rules.digest
-
-
-def state_of(settings: Settings) -> ClusterState:
-    """The cluster at a glance. Raises StoreUnavailable and ConfigError."""
-    cluster = cluster_of(settings)
-    store = open_store(settings, read_only=True)
-    try:
-        return overview(store.engine, cluster, lambda: _shown(store.engine))
-    finally:
-        store.close()
-
-
-def topic_faults(settings: Settings) -> list[str]:
-    """What is wrong with the topic. Raises ConfigError where there is none, StoreUnavailable where nobody answers."""
-    cluster = cluster_of(settings)
-    return faults_of(read_topic(cluster), cluster)

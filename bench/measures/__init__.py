@@ -10,6 +10,7 @@ cold     from the exec of `tocsin serve` on a long past to the first durable ans
 disk     bytes per alert and per incident
 growth   CPU per alert as active alerts and open incidents grow
 rules    CPU per new alert with 10 to 10,000 rules, silences and inhibition rules, beside Alertmanager
+cluster  one process beside workers on Kafka: rate, CPU of each part, commands, take-over; Faust beside aiokafka
 rivals   Alerta's rates, with --with-peers; what could not be measured, and why
 """
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.measures import cold, console, disk, durable, growth, ingest, memory, paging, replay, rivals, rules
+from bench.measures import cluster, cold, console, disk, durable, growth, ingest, memory, paging, replay, rivals, rules
 from bench.session import Session
 
 MEASURES: dict[str, Callable[[Session], None]] = {
@@ -31,5 +32,6 @@ MEASURES: dict[str, Callable[[Session], None]] = {
     "disk": disk.run,
     "growth": growth.run,
     "rules": rules.run,
+    "cluster": cluster.run,
     "rivals": rivals.run,
 }

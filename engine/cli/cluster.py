@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from engine import bootstrap_cluster
+from engine import bootstrap_cluster, cluster_admin
 from engine.cli.options import ConfigOption, JsonOption, print_json, print_table, settings_of
 
 app = typer.Typer(help="Kafka before PostgreSQL: make, look at and change the cluster. 集群。", no_args_is_help=True)
@@ -34,7 +35,7 @@ def init(
     ] = False,
 ) -> None:
     """Make the topic and the tables, or say what is wrong with them. 建立主题与表。Exit code 1 if something is."""
-    made, faults = bootstrap_cluster.initialise(settings_of(config), correct=correct, adopt=adopt)
+    made, faults = cluster_admin.initialise(settings_of(config), correct=correct, adopt=adopt)
     typer.echo("the topic is made" if made else "the topic is there")
     for fault in faults:
         typer.echo(f"FAIL  {fault}")
@@ -46,14 +47,33 @@ def init(
 @app.command("configure")
 def configure(config: ConfigOption = None) -> None:
     """Put the rules of this file in force in the whole cluster, also where it has had them before. 下发规则。"""
-    number, digest = bootstrap_cluster.insist_on_rules(settings_of(config))
+    number, digest = cluster_admin.insist_on_rules(settings_of(config))
     typer.echo(f"rules {digest[:12]} are version {number} of the cluster; its workers send them to every partition")
+
+
+@app.command("rekey")
+def rekey(
+    source: Annotated[
+        Path, typer.Option("--from", help="tocsin.yaml of the old installation: one process or a cluster")
+    ],
+    config: ConfigOption = None,
+) -> None:
+    """Decide the past of another installation again over this cluster's partitions, which must be empty. 重新分区。
+
+    Nothing is sent. Exit code 1 where the events of a scope are not those of before.
+    """
+    done = cluster_admin.rekey(settings_of(config), settings_of(source))
+    typer.echo(f"{done.records} records decided again; {done.events} events in {done.scopes} scopes")
+    if done.differing:
+        typer.echo(f"tocsin: other events than before in scopes {', '.join(done.differing[:20])}", err=True)
+        raise typer.Exit(1)
+    typer.echo("the same events in every scope")
 
 
 @app.command("status")
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """The processes, the partitions with their holders and lag, and the scopes that make most work. 集群状态。"""
-    found = bootstrap_cluster.state_of(settings_of(config))
+    found = cluster_admin.state_of(settings_of(config))
     if as_json:
         print_json(found)
         return
@@ -78,14 +98,14 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 @app.command("lag")
 def lag(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """How many records each partition has that are not decided yet. 各分区积压。"""
-    found = bootstrap_cluster.state_of(settings_of(config))
+    found = cluster_admin.state_of(settings_of(config))
     if as_json:
         print_json({"lag": found.lag, "partitions": found.partitions})
     else:
         _print_partitions(found.partitions)
 
 
-def _print_partitions(partitions: tuple[bootstrap_cluster.PartitionState, ...]) -> None:
+def _print_partitions(partitions: tuple[cluster_admin.PartitionState, ...]) -> None:
     print_table(
         ("partition", "holder", "epoch", "decided", "end of topic", "lag", "read models behind"),
         (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine import bootstrap_cluster
-from engine.bootstrap_cluster import ClusterState
+from engine import cluster_admin
 from engine.cli.findings import Finding
+from engine.cluster_admin import ClusterState
 from schemas.clusters import Cluster
 from schemas.config import Settings
 from schemas.errors import ConfigError, StoreUnavailable
@@ -24,7 +24,7 @@ def examine_cluster(settings: Settings) -> Iterator[Finding]:
     assert cluster is not None
     yield _sizes(settings, cluster)
     try:
-        faults = bootstrap_cluster.topic_faults(settings)
+        faults = cluster_admin.topic_faults(settings)
     except (ConfigError, StoreUnavailable) as unreachable:
         yield Finding("topic", "fail", str(unreachable), "check cluster.bootstrap_servers; `tocsin cluster init`")
         return
@@ -34,7 +34,7 @@ def examine_cluster(settings: Settings) -> Iterator[Finding]:
     if not faults:
         yield Finding("topic", "ok", f"{cluster.topic}: {cluster.partitions} partitions, every setting as needed")
     try:
-        state = bootstrap_cluster.state_of(settings)
+        state = cluster_admin.state_of(settings)
     except (ConfigError, StoreUnavailable) as unreadable:
         yield Finding("cluster", "fail", str(unreadable), "`tocsin cluster init` makes the tables")
         return

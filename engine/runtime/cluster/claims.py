@@ -93,6 +93,12 @@ def take_claim(engine: Engine, partition: int, worker: str, topic_id: str, at_ms
         return Claim(partition, epoch, topic_id, place)
 
 
+def begin_cursor(engine: Engine, partition: int, topic_id: str) -> None:
+    """Let a partition be read from the beginning of the topic with this id."""
+    with outages_named("set the place in the topic"), engine.connect() as connection, connection.begin():
+        connection.exec_driver_sql(_BEGIN_CURSOR, (partition, topic_id))
+
+
 def adopt_topic(engine: Engine, topic_id: str) -> None:
     """Read on from the beginning of another topic; the workers must be stopped."""
     with outages_named("adopt the topic"), engine.connect() as connection, connection.begin():

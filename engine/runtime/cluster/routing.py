@@ -48,7 +48,7 @@ def partition_of(scope: str, partitions: int) -> int:
     """The partition of a scope: Kafka's own hash of its UTF-8 bytes, as every client computes it, but for HOME.
 
     >>> partition_of("default", 12), partition_of("prod", 12)
-    (0, 6)
+    (0, 3)
     """
     if scope == HOME or partitions == 1:
         return 0
