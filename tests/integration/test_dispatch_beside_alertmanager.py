@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import httpx2
 import pytest
 import pytest_asyncio
 import yaml
-from aiohttp import web
 
+from tests.peers.receivers import Receivers
 from tests.servers.process import PATIENCE_S, eventually
 from tests.servers.prometheus import AlertmanagerBy
 from tests.servers.tocsin import Tocsin
@@ -24,52 +22,6 @@ SINCE_0_26 = ("notification_reason", "routeLabels")
 """Fields that Debian's Alertmanager (0.25) does not send yet."""
 START, END = "2026-01-05T04:00:00.5Z", "2026-01-05T04:30:00Z"
 UNREACHED = {"group_interval": "1s", "repeat_interval": "24h"}
-
-
-class Taken(NamedTuple):
-    """One message as a receiver got it."""
-
-    authorization: str
-    body: dict[str, Any]
-
-
-class Receivers:
-    """Takes messages; the path names the receiver."""
-
-    def __init__(self) -> None:
-        self.port = 0
-        self.taken: dict[str, list[Taken]] = defaultdict(list)
-        self._runner: web.AppRunner | None = None
-
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_post("/{receiver}", self._take)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.port = self._runner.addresses[0][1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._runner is not None
-        await self._runner.cleanup()
-
-    async def _take(self, request: web.Request) -> web.Response:
-        raw = await request.read()
-        assert request.headers["User-Agent"].startswith("Alertmanager/")
-        assert raw.endswith(b"}\n")
-        taken = Taken(request.headers.get("Authorization", ""), json.loads(raw))
-        self.taken[request.match_info["receiver"]].append(taken)
-        return web.Response()
-
-    async def have(self, receiver: str, number: int) -> list[Taken]:
-        """The messages to a receiver, once there are so many; more than wanted is wrong."""
-
-        async def look() -> bool:
-            return len(self.taken[receiver]) >= number
-
-        await eventually(look, f"{number} messages to {receiver}")
-        return self.taken[receiver]
 
 
 def config(port: int) -> dict[str, Any]:
