@@ -37,7 +37,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def by_mail(peer: SmtpPeer, file: Path | None) -> Settings:
     """Settings that mail each anchor to the auditor by `peer`."""
-    channel = EmailChannel(host="127.0.0.1", port=peer.port, sender="t@ops.test", to=("auditor@x.test",), timeout_s=2)
+    channel = EmailChannel(host="127.0.0.1", port=peer.port, sender="t@ops.test", to=("auditor@x.test",), timeout_s=60)
     return Settings(anchors=Anchors(file=file, email="auditor"), channels={"auditor": channel})
 
 

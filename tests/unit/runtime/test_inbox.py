@@ -63,5 +63,5 @@ async def test_waiting_ends_with_the_first_record() -> None:
     waiting = asyncio.create_task(box.filled(None))
     await asyncio.sleep(0)
     box.put(body(1))
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 60)
     await box.filled(None)
