@@ -37,7 +37,7 @@ class Reloading:
         async with self._turn:
             try:
                 settings = await asyncio.to_thread(self._read)
-                before = self._outbox.use(build_all(settings.channels, settings.templates))
+                before = self._outbox.use(build_all(settings.channels, settings.templates, settings.directory))
                 try:
                     await self._runtime.configure(settings.rules.canonical(), actor=SYSTEM)
                 except BaseException:

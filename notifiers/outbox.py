@@ -85,10 +85,11 @@ class Outbox:
         lanes: dict[str, Lane] = {}
         async with asyncio.TaskGroup() as group:
             async for pending in self._runtime.pending_deliveries():
-                if pending.channel not in lanes:
-                    lanes[pending.channel] = Lane()
-                    group.create_task(self._lane(lanes[pending.channel]), name=f"outbox {pending.channel}")
-                lanes[pending.channel].put(pending)
+                place = f"{pending.channel}@{pending.notice.person}" if pending.notice.person else pending.channel
+                if place not in lanes:
+                    lanes[place] = Lane()
+                    group.create_task(self._lane(lanes[place]), name=f"outbox {place}")
+                lanes[place].put(pending)
             for lane in lanes.values():  # an engine that is shutting down: finish what was taken
                 lane.close()
 
@@ -101,9 +102,11 @@ class Outbox:
 
     async def _carry(self, pending: PendingDelivery, lane: Lane) -> None:
         """One pending delivery from the lane to its report; under load, what waits behind it goes along."""
-        notifier = self._notifiers.get(pending.channel)
+        notifier = self._notifier(pending)
         if notifier is None:
-            await self._report(pending, Report("failed", reason=f"no channel named {pending.channel!r} is configured"))
+            missing = f"no address of {pending.notice.person} for it, or " if pending.notice.person else ""
+            reason = f"{missing}no channel named {pending.channel!r} is configured"
+            await self._report(pending, Report("failed", reason=reason))
         elif pending.started and not is_idempotent(notifier):
             reason = "Tocsin stopped between sending and recording the answer: it may have arrived"
             await self._report(pending, await self._traced(pending, notifier, Report("unknown", reason=reason)))
@@ -119,6 +122,13 @@ class Outbox:
                 report = await self._attempt(wanted, notifier)
             report = await self._traced(wanted[0], notifier, report)
             await asyncio.gather(*(self._report(one, report) for one in wanted))
+
+    def _notifier(self, pending: PendingDelivery) -> Notifier[Any] | None:
+        """The channel; where one person is to be reached, as it reaches that one."""
+        if not pending.notice.person:
+            return self._notifiers.get(pending.channel)
+        own = self._notifiers.get(f"{pending.channel}@{pending.notice.person}")
+        return own or self._notifiers.get(f"{pending.channel}@")
 
     async def _wanted(self, together: Sequence[PendingDelivery]) -> list[PendingDelivery]:
         """Those that the engine still wants sent, now begun on its record; what was begun before a crash stays so."""

@@ -21,6 +21,7 @@ from notifiers.webhook.notifier import WebhookNotifier
 from notifiers.wecom.app import WeComAppNotifier
 from notifiers.wecom.notifier import WeComNotifier
 from schemas import channels as c
+from schemas.directory import Addresses, addressed
 
 MAKERS: dict[type[Any], Callable[[str, Any], Notifier[Any]]] = {
     c.EmailChannel: EmailNotifier,
@@ -46,13 +47,25 @@ def build(name: str, channel: c.Channel) -> Notifier[Any]:
     return MAKERS[type(channel)](name, channel)
 
 
-def build_all(channels: Mapping[str, c.Channel], templates: Path | None = None) -> dict[str, Notifier[Any]]:
+def build_all(
+    channels: Mapping[str, c.Channel],
+    templates: Path | None = None,
+    directory: Mapping[str, Addresses] | None = None,
+) -> dict[str, Notifier[Any]]:
     """Every configured channel by its name, rendering with the folder `templates` over our own from now on.
+
+    ``NAME@PERSON`` is a channel as it reaches one person of the `directory`; ``NAME@`` as it reaches people of whom it
+    has no address, a group chat for example: a channel that needs one is not there.
 
     Raises ConfigError for the first channel or template that is wrong; then nothing has changed.
     """
     if templates is not None:
         template_check.check(templates)
     made = {name: build(name, channel) for name, channel in channels.items()}
+    for person, addresses in ({"": None} | dict(directory or {})).items():
+        for name, channel in channels.items():
+            reaching = addressed(channel, addresses)
+            if reaching is not None:
+                made[f"{name}@{person}"] = made[name] if reaching is channel else build(name, reaching)
     rendering.use(rendering.templates_in(templates))
     return made

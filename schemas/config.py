@@ -193,6 +193,8 @@ class Rules(AlertRules, Denoise):
                 yield f"receivers.{name}.channels", channel
         for place, channel in self.dispatch.channels():
             yield f"dispatch.{place}", channel
+        for place, channels in self.oncall.channels_named():
+            yield from ((f"oncall.{place}", channel) for channel in channels)
 
     def sla_target(self, priority: Priority) -> SlaTarget:
         """What is promised for `priority`; the contract's own figures where the rules are silent."""
@@ -328,9 +330,6 @@ class Settings(Section):
         for channel in self.rules.channel_care.probe_every_s:
             if channel not in self.channels:
                 raise ValueError(f"rules.channel_care.probe_every_s: no channel named {channel!r}")
-        for place, channels in self.rules.oncall.channels_named():
-            if unknown := [name for name in channels if name not in self.channels]:
-                raise ValueError(f"rules.oncall.{place}: no channel named {unknown[0]!r}")
         for person, lacking in channels_without_address(self.rules.oncall, self.directory, self.channels):
             raise ValueError(f"directory.{person}: {lacking}")
         return self

@@ -35,6 +35,7 @@ from schemas.held import StormEnded as StormEnded
 from schemas.held import StormStarted as StormStarted
 from schemas.held import WindowClosed as WindowClosed
 from schemas.held import WindowOpened as WindowOpened
+from schemas.oncall_changes import OncallEvent
 from schemas.silences import SilenceCreated as SilenceCreated
 from schemas.silences import SilenceEvent
 from schemas.silences import SilenceExpired as SilenceExpired
@@ -254,6 +255,8 @@ class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
     url: str = ""
     language: Literal["zh", "en"] = "zh"
     timezone: str = "Asia/Shanghai"
+    person: str = ""
+    """The person on call whom it pages, by their key in the rules; empty for everybody else."""
     group: GroupNotice | None = None
     """Set where `kind` is ``group``; `incident` then names the group (``G-7``)."""
 
@@ -344,6 +347,7 @@ EventData = (
     | DeliveryRequested | DeliveryDue | DeliveryStarted | DeliverySucceeded | DeliveryRetryScheduled
     | DeliveryFailed | DeliveryUnconfirmed | DeliveryCancelled | DrillRecorded
     | GroupNotified | GroupSuppressed | HeldEvent | SilenceEvent | ChannelFailing | ChannelRecovered
+    | OncallEvent
 )  # fmt: skip
 
 IncidentEvent = (
