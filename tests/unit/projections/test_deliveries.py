@@ -6,6 +6,7 @@ import pytest
 
 from projections.deliveries import DeliveryProjection, DeliveryRow, channel_health, of_incident, recent
 from schemas import events as e
+from schemas.channel_care import DEADLINE
 from tests.events import MINUTE_MS, T0, EventLog, requested
 from tests.unit.projections.conftest import Given
 
@@ -68,6 +69,29 @@ def test_a_channel_s_health_counts_its_own_answers(given: Given) -> None:
     assert (ding.last_success_ms, ding.last_failure_ms) == (T0 + 4 * MINUTE_MS, None)
     assert (mail.channel, mail.succeeded, mail.failed, mail.unconfirmed) == ("mail", 0, 2, 0)
     assert (mail.last_failure_ms, mail.last_failure_reason) == (T0 + 9 * MINUTE_MS, "quota")
+
+
+def test_a_channel_shows_since_when_it_fails_and_when_it_was_last_proven(given: Given) -> None:
+    """R1.8: the latest attempts in order, the latest test that was taken, and the time of a failure that lasts."""
+    log = EventLog(
+        requested("T-1", channels=["ding"], kind="test"),
+        e.DeliveryStarted("T-1", "ding", 1),
+        e.DeliverySucceeded("T-1", "ding", 1, "0"),
+        requested("D-1", channels=["ding", "mail"]),
+        e.DeliveryRetryScheduled("D-1", "ding", 0, T0, DEADLINE, "", "mail"),
+        requested("D-2", channels=["ding"]),
+        e.DeliveryFailed("D-2", 1, "robot disabled"),
+        e.ChannelFailing("ding", 1, 1, 2, "robot disabled"),
+    )
+    [ding] = channel_health(given(DeliveryProjection(), log))
+    assert (ding.latest, ding.last_probe_ms, ding.failing_since_ms) == ("+-", T0 + 2 * MINUTE_MS, T0 + 7 * MINUTE_MS)
+
+
+def test_a_failure_that_is_over_is_shown_no_more(given: Given) -> None:
+    """The first message that is taken ends it."""
+    log = EventLog(e.ChannelFailing("ding", 1, 1, 2, "gone"), e.ChannelRecovered("ding", T0))
+    [ding] = channel_health(given(DeliveryProjection(), log))
+    assert ding.failing_since_ms is None
 
 
 def test_lists_are_by_time_and_by_incident(given: Given) -> None:
