@@ -193,7 +193,7 @@ class _Worker:
     async def run(self) -> None:
         """Work until a signal comes; raises TocsinError where it cannot go on."""
         try:
-            with self._store.engine.connect() as guard:
+            with outages_named("join the cluster"), self._store.engine.connect() as guard:
                 lock_out_single_servers(guard)
                 guard.commit()
                 refuse_older_core(self._store, CORE_VERSION)

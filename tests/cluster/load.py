@@ -45,6 +45,8 @@ class Books:
     commands: int = 0
     undecided_in_time: int = 0
     attempts_without_answer: int = 0
+    ended_by_themselves: int = 0
+    """Workers that gave up, as they are to where they cannot go on, and were started again."""
     lost: int = 0
     decided_twice: int = 0
     incidents: int = 0

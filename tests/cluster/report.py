@@ -31,6 +31,7 @@ def _tables(rounds: int, seed: int, books: Books, recovery_s: Mapping[str, Seque
         "answered commands": f"{books.commands:,}",
         "of these, first answered as accepted and not decided yet (202)": f"{books.undecided_in_time:,}",
         "attempts without an answer (sent again)": f"{books.attempts_without_answer:,}",
+        "workers that ended by themselves and were started again": f"{books.ended_by_themselves:,}",
         "**acknowledged and not decided**": f"**{books.lost:,}**",
         "**alerts decided twice**": f"**{books.decided_twice:,}**",
         "incidents": f"{books.incidents:,}",

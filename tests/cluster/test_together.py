@@ -6,8 +6,11 @@ from pathlib import Path
 
 import msgspec
 import psycopg
+from aiokafka import AIOKafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
 
+from engine.runtime.cluster.sender import to_message
+from schemas.records import Received
 from tests.servers.cluster import TocsinCluster
 from tests.servers.kafka import Kafka
 from tests.servers.postgres import Postgres
@@ -27,9 +30,27 @@ async def test_an_alert_becomes_an_incident_and_a_command_is_answered(
         assert done["events"][0]["type"] == "incident_acknowledged"
         assert (await cluster.web.api("/commands", command, key="1"))["events"] == []
         await cluster.web.incident(state="acknowledged")
+        await _put_a_hole_into_the_topic(cluster)
+        noted = await cluster.web.api("/commands", {"type": "add_note", "incident": "INC-1", "text": "behind the hole"})
+        assert noted["events"][0]["data"]["text"] == "behind the hole"
+        verified = await cluster.web.cli("log", "verify", "--decide-again")
+        assert verified.code == 0, verified
+        assert "partition 1: " in verified.out
         missing = await cluster.web.cli("incidents", "ack", "INC-99")
         assert missing.code != 0
         await _doctor(cluster)
+
+
+async def _put_a_hole_into_the_topic(cluster: TocsinCluster) -> None:
+    """A transaction's marker takes an offset that no reader ever sees; its record is decided as any other."""
+    producer = AIOKafkaProducer(bootstrap_servers=cluster.kafka.bootstrap, transactional_id=cluster.folder.name)
+    await producer.start()
+    record = Received(1, "script", "generic_json", b'{"title": "sent in a transaction", "service": "hole"}')
+    async with producer.transaction():
+        await producer.send_and_wait(cluster.topic, to_message(record), partition=0)
+    async with producer.transaction():
+        await producer.send_and_wait(cluster.topic, b"not a record", partition=0)
+    await producer.stop()
 
 
 async def _doctor(cluster: TocsinCluster) -> None:
