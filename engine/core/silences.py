@@ -74,7 +74,7 @@ def _matchers(command: SetSilence) -> tuple[Matcher, ...]:
         matchers = tuple(Matcher.of(one.name, one.op, one.value) for one in command.matchers)
     except ValueError as bad:
         raise CommandRejected("invalid", str(bad)) from None
-    if all(matcher.matches("") for matcher in matchers):
+    if all(matcher.is_equal and matcher.matches("") for matcher in matchers):  # one that excludes selects, too
         raise CommandRejected("invalid", "at least one matcher must not match the empty string")
     return matchers
 

@@ -157,7 +157,7 @@ def masked_json(content: Any) -> Any:
     """The same of an answer's JSON."""
     if isinstance(content, str):
         return masked(content)
-    if isinstance(content, list):
+    if isinstance(content, list | tuple):
         return [masked_json(one) for one in content]
     if isinstance(content, Mapping):
         return {key: masked_json(value) for key, value in content.items()}

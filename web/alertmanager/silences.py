@@ -208,6 +208,6 @@ def _check(matchers: Sequence[Matcher]) -> None:
                 reason = f"invalid regular expression {quoted(one.value)}: {wrong}"
         if reason:
             raise Refused(answer(f"invalid silence: invalid label matcher {number} in set 0: {reason}", 400))
-    if all(one.matches("") for one in matchers):
+    if all(one.is_equal and one.matches("") for one in matchers):  # a matcher that excludes counts as one that selects
         empty = "at least one matcher must not match the empty string"
         raise Refused(answer(f"invalid silence: matcher set 0: {empty}", 400))
