@@ -69,5 +69,5 @@ def test_an_incident_is_one_alert() -> None:
 def test_bad_settings_are_named(settings: dict[str, SecretStr], place: str) -> None:
     """Before anything is served, and without their secrets."""
     with pytest.raises(ConfigError) as wrong:
-        AlertmanagerWebhookNotifier("hook", AlertmanagerWebhookChannel(**settings))  # type: ignore[arg-type]
+        AlertmanagerWebhookNotifier("hook", AlertmanagerWebhookChannel(**settings))
     assert wrong.value.key == place
