@@ -138,8 +138,8 @@ class Settling:
         freed: list[tuple[e.Disposition, tuple[str, ...], str, str]] = []
         passed: list[AlertState] = []
         for alert in alerts:
-            if again and alert.incident and not alert.held:
-                continue  # it belongs to an incident, where it stays
+            if again and alert.incident:
+                continue  # it belongs to an incident, a storm's perhaps, and stays there
             ruled = ruled_by(alert, self._step) if again else self._ruled.get(alert.fingerprint)
             hold = gates.hold_of(alert, ruled, self._step)
             if hold is None:

@@ -202,7 +202,7 @@ class Auditor:
         armed = {(due_ms, key) for due_ms, kind, key in state.timers if kind == "expire"}
         for alert in state.alerts.values():
             if alert.firing:
-                if alert.held in ("", "storm"):
+                if alert.incident and alert.held in ("", "storm"):
                     firing[self.lives.root(alert.incident)] += 1
                 watched = (alert.armed_ms, alert.fingerprint) in armed and alert.armed_ms <= alert.expires_ms
                 demand(watched, f"alert {alert.fingerprint} of {alert.incident} fires and would never expire")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from engine.core.intake import Intake
+from engine.core.settling import Settling
 from engine.core.step import Step
 from engine.machines import delivery
 from engine.runtime.worker import Worker
@@ -140,6 +141,10 @@ def _cancels_what_is_under_way(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(delivery, "cancel", cancel)
 
 
+def _forgets_what_was_held(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Settling, "judge_again", lambda self, alerts: None)
+
+
 PLANTED: tuple[tuple[Callable[[pytest.MonkeyPatch], None], str], ...] = (
     (_forgets_to_arm, "fires and would never expire"),
     (_forgets_what_was_ordered, "is still due: nobody knows of it"),
@@ -147,6 +152,7 @@ PLANTED: tuple[tuple[Callable[[pytest.MonkeyPatch], None], str], ...] = (
     (_sends_again_on_its_own, "a second time"),
     (_sends_the_unknown_again, "a second time"),
     (_cancels_what_is_under_way, "is cancelled under way"),
+    (_forgets_what_was_held, "held"),
 )
 
 

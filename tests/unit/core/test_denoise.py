@@ -287,6 +287,14 @@ def test_a_usual_crowd_is_no_storm() -> None:
     assert len(scenario.of(e.StormStarted)) == 1
 
 
+def test_new_rules_judge_what_a_storm_takes_once() -> None:
+    """A window that goes with the old rules hands its alert to the storm, and nobody does so again."""
+    first = rules(storm=STORM, maintenance=(window(matchers=("alertname=A",)),))
+    scenario = Scenario(first).receive(*many(12)).receive(alert("A", service="new"))
+    scenario.feed(r.Configured(scenario.at_ms, "user:li", rules(storm=STORM).canonical()))
+    scenario.then(e.Configured, e.WindowClosed, e.AlertsReleased, e.AlertsAttached)
+
+
 # --- together -----------------------------------------------------------------------------------------------------
 
 
