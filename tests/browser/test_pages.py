@@ -14,7 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 PAGES = (
     "/", "/?state=all", "/incidents/INC-1", "/report", "/sla", "/trends?days=90", "/ledger", "/assessment",
-    "/channels", "/users", "/account", "/api/docs",
+    "/rules", "/noise", "/explain?subject=INC-1", "/channels", "/users", "/account", "/api/docs",
 )  # fmt: skip
 
 
