@@ -17,6 +17,7 @@ from detectors.time_intervals import contains
 from engine.core import group_notices
 from engine.core.state import AlertState, State
 from engine.core.step import Step
+from engine.core.triage import incident_id
 from engine.machines import delivery
 from engine.machines.dispatch import Group, Told, Way, why_tell
 from schemas import events as e
@@ -102,8 +103,8 @@ class Dispatch:
         key = f"{route.key}:{text}"
         group = self._again(Group("", route.id, key, route.receiver, labels, {alert.fingerprint: None}))
         if not group.id:
-            dispatch.number += 1
-            group.id = f"G-{dispatch.number}"
+            number = dispatch.numbers[alert.scope] = dispatch.numbers.get(alert.scope, 0) + 1
+            group.id = "G" + incident_id(alert.scope, number).removeprefix("INC")
         dispatch.groups[group.id] = group
         self._ids[route.id, text] = group.id
         if route.group_wait_ms == 0 or alert.starts_ms + route.group_wait_ms < step.at_ms:

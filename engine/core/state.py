@@ -11,6 +11,7 @@ from detectors.correlation import Change
 from detectors.inhibition import Inhibitor
 from detectors.storms import Arrivals
 from engine.core.channel_state import ChannelState
+from engine.core.oncall_state import OncallState
 from engine.core.timers import Timer
 from engine.machines.delivery import Delivery
 from engine.machines.dispatch import Group
@@ -101,10 +102,10 @@ Books = dict[str, dict[Disposition, int]]
 
 
 class DispatchState(msgspec.Struct):
-    """The notification groups by id, and the number of the latest one."""
+    """The notification groups by id; and, by the scope of a group's first alert, the number of the latest one."""
 
     groups: dict[str, Group] = {}
-    number: int = 0
+    numbers: dict[str, int] = {}
 
 
 class State(msgspec.Struct):
@@ -153,6 +154,7 @@ class State(msgspec.Struct):
     """By name: those that were looked at."""
     timers: list[Timer] = []
     dispatch: DispatchState = msgspec.field(default_factory=DispatchState)
+    oncall: OncallState = msgspec.field(default_factory=OncallState)
 
 
 encode_state = msgspec.msgpack.Encoder().encode
