@@ -135,9 +135,18 @@ def decide_again(store: Store) -> Books:
 
 def archive_journal(store: Store, folder: Path, older_than_days: int, now_ms: int) -> list[Segment]:
     """Move records of that age into the archive; see `engine.store.retention`."""
-    return retention.archive_journal(
-        store, folder, older_than_days=older_than_days, now_ms=now_ms, core_version=CORE_VERSION
-    )
+    return [
+        segment
+        for partition in partitions(store) or [0]
+        for segment in retention.archive_journal(
+            store,
+            folder,
+            older_than_days=older_than_days,
+            now_ms=now_ms,
+            core_version=CORE_VERSION,
+            partition=partition,
+        )
+    ]
 
 
 def anchor_mail(settings: Settings) -> Mail | None:

@@ -17,9 +17,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from sqlalchemy import Connection, Engine, event, func, select, text
 
-from engine.bootstrap import open_accounts, open_store, serve_web, set_up_logging, tune_interpreter
+from engine.bootstrap import anchor_mail, open_accounts, open_store, serve_web, set_up_logging, tune_interpreter
 from engine.core import CORE_VERSION
 from engine.core.state import Books
+from engine.runtime.anchoring import keep_anchoring
 from engine.runtime.cluster.board import Board
 from engine.runtime.cluster.claims import Claim, lock_out_single_servers
 from engine.runtime.cluster.crew import Crew
@@ -217,6 +218,12 @@ class _Worker:
             asyncio.create_task(self._watch(), name="watch"),
             asyncio.create_task(self._runtime.failed(), name="board"),
         ]
+        anchors = self._settings.anchors
+        if anchors.file is not None or anchors.syslog or anchors.email:
+            placing = keep_anchoring(
+                self._store, anchors, self._runtime.now_ms, anchor_mail(self._settings), partitions=self._crew.held
+            )
+            tasks.append(asyncio.create_task(placing, name="anchors"))
         try:
             await self._source.start()
             print(f"Tocsin worker {self._crew.worker} has joined group {self._cluster.group}", flush=True)

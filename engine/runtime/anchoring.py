@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -24,18 +24,27 @@ Mail = Callable[[str], Awaitable[Receipt]]
 log = structlog.get_logger(__name__)
 
 
-async def keep_anchoring(store: Store, settings: Anchors, now_ms: Callable[[], int], mail: Mail | None = None) -> None:
-    """Place an anchor whenever the newest in the file is older than `every_h`, and mail it once it is placed.
+async def keep_anchoring(
+    store: Store,
+    settings: Anchors,
+    now_ms: Callable[[], int],
+    mail: Mail | None = None,
+    *,
+    partitions: Callable[[], Sequence[int]] = lambda: (0,),
+) -> None:
+    """Place anchors whenever the newest in the file is older than `every_h`, and mail each once it is placed.
 
-    Runs until it is cancelled.
+    `partitions` are those whose log is ours to vouch for. Runs until it is cancelled.
     """
     due_ms = await asyncio.to_thread(_last_ms, settings) + settings.every_h * HOUR_MS
     while True:
         if now_ms() >= due_ms:
-            anchor = await asyncio.to_thread(_place, store, settings, now_ms())
-            due_ms = now_ms() + (settings.every_h * HOUR_MS if anchor else RETRY_MS)
-            if anchor and mail:
-                await _mail(mail, anchor)
+            ours = [(partition, now_ms()) for partition in partitions()]
+            placed = [await asyncio.to_thread(_place, store, settings, at_ms, partition) for partition, at_ms in ours]
+            due_ms = now_ms() + (settings.every_h * HOUR_MS if any(placed) else RETRY_MS)
+            for anchor in placed:
+                if anchor and mail:
+                    await _mail(mail, anchor)
         await asyncio.sleep(min(max(due_ms - now_ms(), 0) / 1000, LONGEST_SLEEP_S))
 
 
@@ -49,10 +58,10 @@ def _last_ms(settings: Anchors) -> int:
         return 0
 
 
-def _place(store: Store, settings: Anchors, at_ms: int) -> Anchor | None:
+def _place(store: Store, settings: Anchors, at_ms: int, partition: int) -> Anchor | None:
     """Place one; None where it was not taken, or the log is empty: then try again soon."""
     try:
-        anchor = place_anchor(store, at_ms, file=settings.file, syslog=settings.syslog)
+        anchor = place_anchor(store, at_ms, file=settings.file, syslog=settings.syslog, partition=partition)
     except TocsinError as refused:
         log.error("anchor_not_placed", problem=str(refused))
         return None

@@ -135,12 +135,12 @@ def _event(store: Store, anchor: Anchor) -> tuple[int, bytes | None]:
     return last, None if found is None else bytes(found)
 
 
-def place_anchor(store: Store, at_ms: int, *, file: Path | None, syslog: str = "") -> Anchor | None:
+def place_anchor(store: Store, at_ms: int, *, file: Path | None, syslog: str = "", partition: int = 0) -> Anchor | None:
     """Write the present anchor to the file and to syslog, where they are given; None while the log is empty.
 
     Raises StoreUnavailable, also where the file or syslog does not take it.
     """
-    anchor = anchor_of(store, at_ms)
+    anchor = anchor_of(store, at_ms, partition)
     if anchor is None:
         return None
     try:

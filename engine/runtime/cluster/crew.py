@@ -225,6 +225,10 @@ class Crew:
 
     # --- how it goes ------------------------------------------------------------------------------------------------
 
+    def held(self) -> list[int]:
+        """The partitions that are ours at present."""
+        return [number for number, shift in self.shifts.items() if shift.judge is not None and not shift.fenced]
+
     def stuck(self, ends: Mapping[int, int], after_s: float) -> list[int]:
         """Partitions of ours with records to read that have not moved for so long. Their database is not the reason."""
         now_s = perf_counter()
