@@ -102,7 +102,9 @@ class Groups:
         firing, known = set(data.firing), set(before.firing) if before is not None else set()
         match data.reason:
             case "first":
-                demand(bool(firing) and not known, f"{name} is told for the first time again: {data}")
+                # Who wants no resolved alerts is not told that all were over meanwhile, and the log does not say it.
+                quiet = not all(one.send_resolved for one in rules.dispatch.receivers[data.receiver].integrations)
+                demand(bool(firing) and (quiet or not known), f"{name} is told for the first time again: {data}")
             case "new_alerts":
                 demand(bool(firing - known), f"{name} is told of new alerts: there are none")
             case "all_resolved":
