@@ -49,11 +49,10 @@ TABLE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("zone", "starts", "minutes", "rrule", "days", "at", "opens", "closes"), TABLE)
-def test_the_next_opening(
-    zone: str, starts: str, minutes: int, rrule: str, days: str, at: str, opens: str | None, closes: str | None
-) -> None:
+@pytest.mark.parametrize("row", TABLE)
+def test_the_next_opening(row: tuple[str, str, int, str, str, str, str | None, str | None]) -> None:
     """The time for which it is open, else the next one, else none."""
+    zone, starts, minutes, rrule, days, at, opens, closes = row
     found = _window(zone, starts, minutes, rrule, days).next_opening(_ms(at))
     wanted = (_ms(opens), _ms(closes)) if opens and closes else None
     assert (found and (found.starts_ms, found.ends_ms)) == wanted
