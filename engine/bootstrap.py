@@ -9,12 +9,11 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
 
 import structlog
 import uvicorn
@@ -28,8 +27,8 @@ from engine.runtime.anchoring import Mail, keep_anchoring
 from engine.runtime.drill import run_drill
 from engine.runtime.embedded import EmbeddedRuntime
 from engine.runtime.judge import replay
-from engine.runtime.metrics import RuntimeMetrics
 from engine.runtime.recent import RecentLog
+from engine.runtime.served import Served
 from engine.runtime.worker import Limits
 from engine.shadowing import Shadowing
 from engine.store import Keyring, Store, partitions, retention
@@ -287,23 +286,6 @@ async def _become_writer(store: Store, *, standby: bool) -> None:
 async def _keep_anchoring(settings: Settings, store: Store, runtime: EmbeddedRuntime) -> None:
     if settings.anchors.file is not None or settings.anchors.syslog or settings.anchors.email:
         await keep_anchoring(store, settings.anchors, runtime.now_ms, anchor_mail(settings))
-
-
-class Served(Runtime, Protocol):
-    """A running engine with what a web server shows of it."""
-
-    @property
-    def metrics(self) -> RuntimeMetrics:
-        """What the engine measures of itself."""
-        ...
-
-    def status(self) -> Mapping[str, object]:
-        """Whether inputs are accepted (``ready``), and what stands against it."""
-        ...
-
-    async def failed(self) -> None:
-        """Return, or raise what went wrong, when the runtime has ended by itself."""
-        ...
 
 
 async def serve_web(
