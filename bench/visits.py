@@ -29,6 +29,7 @@ def filled(database: Path, port: int = 0) -> type[Tocsin]:
             config = Path(command[-1])
             settings = json.loads(config.read_text())
             settings["store"]["url"], settings["server"]["port"] = f"sqlite:///{database}", port
+            settings["server"]["alertmanager_api"] = "open"
             config.write_text(json.dumps(settings))
             self.port = port
             return command

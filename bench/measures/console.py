@@ -15,7 +15,12 @@ from engine.store import Store
 from projections.tickets import count_tickets
 from web.incidents import OPEN
 
-PAGES = {"incident list (GET /)": "/", "incidents over the API, 50 of them": "/api/v1/incidents?limit=50"}
+PAGES = {
+    "incident list (GET /)": "/",
+    "incidents over the API, 50 of them": "/api/v1/incidents?limit=50",
+    "alerts of one service over Alertmanager's API": "/api/v2/alerts?filter=service%3Dservice-00007",
+    "alerts over Alertmanager's API, 100 of them": "/api/v2/alerts?limit=100",
+}
 WARM = 3
 """Requests ahead of those that count: templates are compiled and pages of the database read once."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from detectors.matchers import matches
 from engine.core.dispatch import Dispatch
@@ -16,6 +16,10 @@ from schemas.live import AlertQuery, LiveAlert, LiveGroup, LiveSilence
 from schemas.silences import SilenceState
 
 EVERY = AlertQuery()
+SOME = 512
+"""Alerts that are looked through at a time."""
+RARE = 20
+"""What fewer than one in so many of them satisfies is looked for among all at once."""
 
 
 class Live:
@@ -33,14 +37,36 @@ class Live:
 
     def alerts(self, query: AlertQuery = EVERY) -> Iterator[LiveAlert]:
         """The alerts that a query asks for, by fingerprint. Lazy."""
-        alerts, probe, matchers = self._state.alerts, raw_probe(query.matchers), query.matchers
-        order = self._registry.in_order()
-        for place in range(bisect_right(order, query.after) if query.after else 0, len(order)):
-            alert = alerts.get(order[place])
-            if alert is None or probe not in (alert.judged_raw or alert.labels_raw) or not _asked(alert, query):
-                continue
-            if not matchers or matches(matchers, alert.labels):
-                yield self._view(alert)
+        matchers = query.matchers
+        for some in self._candidates(query):
+            for alert in some:
+                if _asked(alert, query) and (not matchers or matches(matchers, alert.labels)):
+                    yield self._view(alert)
+
+    def _candidates(self, query: AlertQuery) -> Iterator[list[AlertState]]:
+        """Those that may be asked for, some at a time, by fingerprint: a page costs what it shows and skips."""
+        alerts, probe, order = self._state.alerts, raw_probe(query.matchers), self._registry.in_order()
+
+        def likely(some: Iterable[AlertState | None]) -> list[AlertState]:
+            return [
+                one
+                for one in some
+                if one is not None
+                and probe in (one.judged_raw or one.labels_raw)
+                and (query.active or one.is_quiet or not one.firing)
+            ]
+
+        place = bisect_right(order, query.after) if query.after else 0
+        while place < len(order):
+            found = likely(map(alerts.get, order[place : place + SOME]))
+            yield found
+            place += SOME
+            if len(found) * RARE < SOME and place < len(order):
+                # Looked for all over: several times quicker in the order in which they lie in memory.
+                last = order[place - 1]
+                rest = [one for one in likely(alerts.values()) if one.fingerprint > last]
+                yield sorted(rest, key=lambda one: one.fingerprint)
+                return
 
     def alert(self, fingerprint: str) -> LiveAlert | None:
         """One alert, or None when it is not remembered."""
