@@ -10,6 +10,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from schemas.events import Outage, Severity
+from schemas.oncall_changes import RemoveOncallChange as RemoveOncallChange
+from schemas.oncall_changes import SetOverride as SetOverride
+from schemas.oncall_changes import SetVacation as SetVacation
+from schemas.oncall_changes import SwapShifts as SwapShifts
 from schemas.silences import ExpireSilence as ExpireSilence
 from schemas.silences import SetSilence as SetSilence
 
@@ -158,7 +162,8 @@ class RecordDrill(_Command):
 
 Command = Annotated[
     Acknowledge | Assign | StartDiagnosis | AddNote | Mitigate | Resolve | StartReview | Close | Reopen | Merge
-    | MarkFalseAlarm | SetPriority | ReportIncident | TestChannel | RecordDrill | SetSilence | ExpireSilence,
+    | MarkFalseAlarm | SetPriority | ReportIncident | TestChannel | RecordDrill | SetSilence | ExpireSilence
+    | SetOverride | SwapShifts | SetVacation | RemoveOncallChange,
     Field(discriminator="type"),
 ]  # fmt: skip
 

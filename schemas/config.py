@@ -25,8 +25,8 @@ from schemas.channels import EmailChannel as EmailChannel
 from schemas.channels import WebhookChannel as WebhookChannel
 from schemas.clusters import Cluster
 from schemas.denoise import Denoise
-from schemas.dispatch import Dispatch
 from schemas.directory import Addresses, channels_without_address
+from schemas.dispatch import Dispatch
 from schemas.events import Priority, Severity
 from schemas.oncall import OnCall
 from schemas.sections import Language as Language

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import Field, SecretStr
+from pydantic import SecretStr
 
 from schemas import channels as c
 from schemas.oncall import OnCall
@@ -16,8 +16,9 @@ class Addresses(Section):
     """How one person is reached. What is not given is not used."""
 
     email: SecretStr | None = None
-    mobile: Annotated[SecretStr | None, Field(description="13800000000, or +8613800000000")] = None
-    """For SMS and calls, and to be mentioned in DingTalk and WeCom groups."""
+    """Their mailbox."""
+    mobile: SecretStr | None = None
+    """For SMS and calls, and to be mentioned in DingTalk and WeCom groups: ``13800000000``, or ``+8613800000000``."""
     wecom: str = ""
     """The account in WeCom (UserID)."""
     feishu: str = ""

@@ -48,7 +48,9 @@ class Hours(Section):
     """From `start` until before `end` by the wall clock, into the next day where `end` is not later than `start`."""
 
     start: Clock = "00:00"
+    """Begins, ``HH:MM``."""
     end: Clock = "24:00"
+    """Ends, ``HH:MM``, itself excluded."""
     weekdays: tuple[Weekday, ...] = WEEKDAYS  # type: ignore[assignment]
     """The days on which it begins."""
 
@@ -74,13 +76,16 @@ class Team(Section):
     """People who are told together."""
 
     name: Annotated[str, Field(max_length=80)] = ""
+    """How people call it; empty: the key."""
     members: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """By their keys under `people`."""
 
 
 class Layer(Section):
     """People who take turns. A later layer of a schedule goes before an earlier one where it applies."""
 
     name: Name
+    """How pages and the log call it."""
     people: Annotated[tuple[Name, ...], Field(min_length=1, max_length=200)]
     """In the order of their turns; somebody on vacation is stood in for by the next one."""
     starts: Local
@@ -88,6 +93,7 @@ class Layer(Section):
     until: Local | None = None
     """The layer ends here."""
     handover: Literal["daily", "weekly", "never"] = "weekly"
+    """At the time of day of `starts`, or never."""
     every: Annotated[int, Field(ge=1, le=366)] = 1
     """A turn lasts so many days or weeks."""
     rrule: Annotated[str, Field(max_length=500)] = ""
@@ -115,9 +121,11 @@ class Schedule(Section):
     """Who is on call when (值班表)."""
 
     name: Annotated[str, Field(max_length=80)] = ""
+    """How people call it; empty: the key."""
     timezone: Zone = ""
     """Empty: that of the rules."""
     layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=50)]
+    """The lowest first: a later one goes before an earlier one."""
     gaps: Literal["forbidden", "meant"] = "forbidden"
     """``meant``: times in which nobody is on call are no mistake, and are not reported."""
 
@@ -126,27 +134,34 @@ class Condition(Section):
     """When a step of a policy applies; a field that is empty asks nothing."""
 
     priorities: tuple[Literal["P1", "P2", "P3", "P4"], ...] = ()
+    """One of these priorities."""
     urgency: tuple[Annotated[int, Field(ge=1, le=4)], ...] = ()
+    """One of these urgencies, 1 (highest) to 4."""
     impact: tuple[Annotated[int, Field(ge=1, le=3)], ...] = ()
+    """One of these impacts, 1 (widest) to 3."""
     match: dict[str, str] = {}
     """Labels of the incident that must be equal; ``severity``, ``service``, ``scope`` and ``owner`` count as labels."""
     hours: tuple[Hours, ...] = ()
     """In these hours, by the time zone of the rules."""
     days: Days = "all"
+    """On working days, or on days of rest, by `rules.calendar`."""
 
 
 class PolicyStep(Section):
     """Who is told at one step, and how long to wait for an answer before the next."""
 
     people: tuple[Name, ...] = ()
+    """These people."""
     schedules: tuple[Name, ...] = ()
     """Whoever is on call."""
     teams: tuple[Name, ...] = ()
+    """All members of these teams."""
     receivers: tuple[Name, ...] = ()
     """Receivers of `rules.receivers`: a group chat, for example. They are told, but count as nobody in particular."""
     owner: bool = False
     """The incident's owner (责任人), if that is one of the people."""
     wait_s: Annotated[int, Field(ge=10, le=7 * 86_400)] = 300
+    """How long to wait for an answer before the next step."""
     only: Condition = Condition()
     """Otherwise the step is left out."""
 
@@ -161,6 +176,7 @@ class Policy(Section):
     """Whom to page until somebody answers (升级策略)."""
 
     steps: Annotated[tuple[PolicyStep, ...], Field(min_length=1, max_length=20)]
+    """In order; the first one at once."""
     repeat: Annotated[int, Field(ge=0, le=20)] = 1
     """After the last step it begins anew, so often."""
     fallback: tuple[Name, ...] = ()
@@ -171,9 +187,13 @@ class OnCall(Section):
     """People, teams, schedules and policies."""
 
     people: dict[Name, Person] = {}
+    """Who can be paged."""
     teams: dict[Name, Team] = {}
+    """Who is told together."""
     schedules: dict[Name, Schedule] = {}
+    """Who is on call when."""
     policies: dict[Name, Policy] = {}
+    """Whom to page until somebody answers; a route names one."""
     gap_notice_s: Seconds = 7 * 86_400
     """A time without anybody on call is an incident of its own so long before it begins; 0: never."""
 

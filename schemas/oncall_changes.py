@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.sections import Name
 from schemas.vocabulary import Fact, NoticeKind
 
 ChangeKind = Literal["override", "swap", "vacation"]
@@ -94,6 +93,7 @@ class _Command(BaseModel):
 
 
 Moment = Annotated[int, Field(ge=0, le=2**53, description="UTC milliseconds")]
+Key = Annotated[str, Field(min_length=1, max_length=63, description="as in the rules")]
 Reason = Annotated[str, Field(max_length=500)]
 
 
@@ -101,8 +101,8 @@ class SetOverride(_Command):
     """Let `person` be on call instead of whoever it would be (临时替班)."""
 
     type: Literal["set_override"] = "set_override"
-    schedule: Name
-    person: Name
+    schedule: Key
+    person: Key
     starts_ms: Moment
     ends_ms: Moment
     reason: Reason = ""
@@ -115,9 +115,9 @@ class SwapShifts(_Command):
     """
 
     type: Literal["swap_shifts"] = "swap_shifts"
-    schedule: Name
-    person: Name
-    with_person: Name
+    schedule: Key
+    person: Key
+    with_person: Key
     starts_ms: Moment
     ends_ms: Moment
     back_starts_ms: Moment = 0
@@ -129,7 +129,7 @@ class SetVacation(_Command):
     """`person` cannot be on call; others stand in (休假)."""
 
     type: Literal["set_vacation"] = "set_vacation"
-    person: Name
+    person: Key
     starts_ms: Moment
     ends_ms: Moment
     reason: Reason = ""

@@ -20,7 +20,7 @@ from pydantic import BaseModel, PlainSerializer, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from schemas import alert_rules, channel_care, channels, config, dispatch, time_intervals
+from schemas import alert_rules, channel_care, channels, config, directory, dispatch, oncall, time_intervals
 from schemas.durations import duration_text
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
@@ -55,6 +55,16 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("rules.triage", config.Triage),
     ("rules.receivers.NAME", config.Receiver),
     ("rules.routes[]", config.Route),
+    ("directory.PERSON", directory.Addresses),
+    ("rules.oncall", oncall.OnCall),
+    ("rules.oncall.people.NAME", oncall.Person),
+    ("rules.oncall.teams.NAME", oncall.Team),
+    ("rules.oncall.schedules.NAME", oncall.Schedule),
+    ("rules.oncall.schedules.NAME.layers[]", oncall.Layer),
+    ("rules.oncall.policies.NAME", oncall.Policy),
+    ("rules.oncall.policies.NAME.steps[]", oncall.PolicyStep),
+    ("rules.oncall.policies.NAME.steps[].only", oncall.Condition),
+    ("….hours", oncall.Hours),
     ("rules.delivery", config.DeliveryPolicy),
     ("rules.channel_care", channel_care.ChannelCare),
     ("rules.sla.PRIORITY", config.SlaTarget),

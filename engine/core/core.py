@@ -13,7 +13,19 @@ from pydantic import ValidationError
 
 from detectors.correlation import Change
 from detectors.rule_checks import problems
-from engine.core import channel_care, correlating, forgetting, gates, orders, reconfiguring, silences, storms, windows
+from engine.core import (
+    channel_care,
+    correlating,
+    escalating,
+    forgetting,
+    gates,
+    orders,
+    reconfiguring,
+    rota,
+    silences,
+    storms,
+    windows,
+)
 from engine.core.dispatch import Dispatch
 from engine.core.intake import Intake
 from engine.core.live import Live
@@ -132,7 +144,7 @@ class Core:
                 _change(record, step)
             case _:
                 assert_never(record)
-        self._dispatch.take(step)
+        self._finish(step)
         return Decision(step.events, step.dispositions, step.rejected)
 
     def poison(self, record: r.Record, error: str) -> Decision:
@@ -149,15 +161,24 @@ class Core:
             # The scope `default` lives in partition 0; elsewhere its incident ids would come twice.
             labels[self._rules.grouping.scope[0]] = f"tocsin.partition-{self._partition}"
         self._intake.raise_own(labels, f"Tocsin could not judge a record: {error}", step)
-        self._dispatch.take(step)
+        self._finish(step)
         return Decision(step.events, step.dispositions)
+
+    def _finish(self, step: Step) -> None:
+        """What follows from a record's own events: pages of escalations, alerts about Tocsin, notification groups."""
+        escalating.take(step)
+        while step.own:
+            labels, summary, firing = step.own.pop(0)
+            self._intake.raise_own(labels, summary, step, firing=firing)
+            escalating.take(step)
+        self._dispatch.take(step)
 
     def _step(self, record: r.Record) -> Step:
         state = self._state
         state.now_ms = max(state.now_ms, record.at_ms)
         return Step(state, self._rules, self._timers, self._registry, self._ruleset)
 
-    def _tick(self, step: Step) -> None:
+    def _tick(self, step: Step) -> None:  # noqa: C901 - one case per kind of timer
         silent: list[AlertState] = []
         for due_ms, kind, key in self._timers.due(step.at_ms):
             match kind:
@@ -172,6 +193,9 @@ class Core:
                     self._intake.roll_up(step)
                 case "retry" | "deadline" | "probe":
                     self._ring(kind, key, due_ms, step)
+                case "escalate" | "oncall":
+                    silent = self._intake.expire(silent, step)
+                    _call_on(kind, key, due_ms, step)
                 case "group":
                     silent = self._intake.expire(silent, step)
                     self._dispatch.ring(key, due_ms, step)
@@ -242,6 +266,16 @@ class Core:
         self._ruleset = step.ruleset = RuleSet(rules)
         reconfiguring.reconfigure(step)
         channel_care.configure(step)
+        rota.configure(step)
+
+
+def _call_on(kind: Literal["escalate", "oncall"], key: str, due_ms: int, step: Step) -> None:
+    """The next step of an escalation, or the daily look for gaps."""
+    if kind == "escalate":
+        escalating.ring(key, due_ms, step)
+        escalating.take(step)
+    else:
+        rota.ring(due_ms, step)
 
 
 Denoising = Literal["silence", "window", "release", "calm", "storm"]

@@ -63,6 +63,7 @@ def _due_ms(found: Incident, state: State, rules: Rules) -> int:
 def _forget(found: Incident, state: State) -> None:
     for page in (state.incidents, state.over, state.clocks, state.told, state.reached, state.withheld):
         page.pop(found.id, None)
+    state.oncall.escalations.pop(found.id, None)
     for group_key in (found.group_key, *state.joined.pop(found.id, ())):
         if state.groups.get(group_key, found.id) not in state.incidents:
             state.groups.pop(group_key, None)

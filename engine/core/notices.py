@@ -16,11 +16,11 @@ MAX_LISTED = 10
 """How many alerts a notice names; the number of all is stated beside."""
 
 
-def receivers_of(incident: Incident, rules: Rules) -> Iterator[str]:
-    """The receivers for an incident: the first route that matches, and the next ones while it says `also`."""
+def routes_of(incident: Incident, rules: Rules) -> Iterator[Route]:
+    """The routes of an incident: the first that matches, and the next ones while it says `also`."""
     for route in rules.routes:
         if _matches(route, incident):
-            yield route.receiver
+            yield route
             if not route.also:
                 return
 
@@ -47,13 +47,18 @@ def notice_of(
         opened_ms=incident.opened_ms,
         at_ms=at_ms,
         alert_count=incident.alert_count,
-        alerts=[_line(ref) for ref in refs[:MAX_LISTED]],
+        alerts=lines_of(refs),
         assignee=incident.assignee,
         reason=reason,
         url=f"{rules.external_url.rstrip('/')}/incidents/{incident.id}",
         language=rules.language,
         timezone=rules.timezone,
     )
+
+
+def lines_of(refs: list[e.AlertRef]) -> list[str]:
+    """The alerts that a notice names, one line each."""
+    return [_line(ref) for ref in refs[:MAX_LISTED]]
 
 
 def _line(ref: e.AlertRef) -> str:

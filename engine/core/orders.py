@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from engine.core import forgetting, notices, silences, triage
+from engine.core import forgetting, notices, rota, silences, triage
+from engine.core.signals import Taken
 from engine.core.state import REMEMBERED_COMMANDS
 from engine.core.step import Step
 from engine.machines import incident as machine
@@ -32,7 +33,7 @@ def decide(record: Commanded, step: Step) -> None:
             del remembered[next(iter(remembered))]
 
 
-def _decide(command: c.Command, record: Commanded, step: Step) -> None:
+def _decide(command: c.Command, record: Commanded, step: Step) -> None:  # noqa: C901 - one case per command
     for incident_id in (getattr(command, "incident", ""), getattr(command, "into", "")):
         forgetting.refuse_forgotten(incident_id, step.state)
     match command:
@@ -46,6 +47,8 @@ def _decide(command: c.Command, record: Commanded, step: Step) -> None:
             silences.set_silence(command, record, step)
         case c.ExpireSilence():
             silences.expire_silence(command, record, step)
+        case c.SetOverride() | c.SwapShifts() | c.SetVacation() | c.RemoveOncallChange():
+            rota.decide(command, record, step)
         case c.Merge():
             found = step.state.incidents.get(command.incident)
             _log(machine.decide_merge(found, step.state.incidents.get(command.into), command), record, step)
@@ -54,6 +57,8 @@ def _decide(command: c.Command, record: Commanded, step: Step) -> None:
         case _:
             found = step.state.incidents.get(command.incident)
             _log(machine.decide(found, command, record.actor, record.command_id), record, step)
+            if isinstance(command, c.Acknowledge | c.Assign | c.StartDiagnosis | c.Mitigate):
+                step.signals.append(Taken(command.incident))
 
 
 def _log(decided: tuple[e.IncidentEvent, ...], record: Commanded, step: Step) -> None:

@@ -8,6 +8,8 @@ from typing import Literal
 from engine.core import forgetting, notices, triage
 from engine.core.registry import Registry
 from engine.core.ruleset import RuleSet
+from engine.core.signals import Call, Moved, OwnAlert, Signal
+from engine.core.signals import Ended as DeliveryOver
 from engine.core.state import AlertState, State
 from engine.core.timers import Timers
 from engine.machines import accident, delivery, incident, sla
@@ -36,6 +38,10 @@ class Step:
         """Alerts that have begun to fire or ceased, by fingerprint: dispatch takes them up."""
         self.ended: list[Ended] = []
         """Deliveries about notification groups that are over."""
+        self.signals: list[Signal] = []
+        """What escalations have to know of."""
+        self.own: list[OwnAlert] = []
+        """Alerts about Tocsin itself that are to be raised or ended."""
 
     def log(self, data: e.EventData, *, scope: str, subject: str, actor: str = SYSTEM) -> None:
         """Add an event that sets off nothing."""
@@ -67,6 +73,8 @@ class Step:
         self._clocks(after, data)
         self._watch(before, after, data)
         self._tell(before, after, data)
+        if before is not None and before.state != after.state:
+            self.signals.append(Moved(after.id, before.state, after.state))
         return after
 
     def _take_over(self, merged: Incident) -> None:
@@ -184,8 +192,11 @@ class Step:
             self.log(withheld, scope=about.scope, subject=f"incident/{about.id}")
             return
         notice = notices.notice_of(kind, about, self.rules, self.at_ms, refs=refs or [], reason=reason)
-        for receiver in notices.receivers_of(about, self.rules):
-            self.request(receiver, self.rules.receivers[receiver].channels, notice, scope=about.scope)
+        for route in notices.routes_of(about, self.rules):
+            if route.policy:
+                self.signals.append(Call(about.id, route.policy, kind, reason, notice.alerts))
+            else:
+                self.request(route.receiver, self.rules.receivers[route.receiver].channels, notice, scope=about.scope)
 
     def request(self, receiver: str, channels: tuple[str, ...], notice: e.Notice, *, scope: str) -> None:
         """Log the intent to tell `receiver`, and order the first attempt."""
@@ -213,6 +224,8 @@ class Step:
             del self.state.deliveries[event.delivery]
             if before is not None and before.notice.group is not None:
                 self.ended.append((before, event))
+            elif before is not None:
+                self.signals.append(DeliveryOver(before, event))
         else:
             self.state.deliveries[event.delivery] = after
         self.log(event, scope=scope, subject=f"delivery/{event.delivery}")

@@ -23,6 +23,8 @@ Kind = Literal[
     "retire",
     "probe",
     "deadline",
+    "escalate",
+    "oncall",
 ]
 Timer = tuple[int, Kind, str]
 """Due time (UTC milliseconds), what for, and for whom."""

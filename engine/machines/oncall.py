@@ -154,7 +154,8 @@ def _turns_begin(layer: Layer, zone: ZoneInfo, begin_ms: int, end_ms: int) -> It
 # --- who -------------------------------------------------------------------------------------------------------------
 
 
-def _away(person: str, changes: Iterable[Change], at_ms: int) -> bool:
+def away(person: str, changes: Iterable[Change], at_ms: int) -> bool:
+    """Whether a person is on vacation."""
     return any(
         one.kind == "vacation" and one.person == person and one.starts_ms <= at_ms < one.ends_ms for one in changes
     )
@@ -167,7 +168,7 @@ def _of_layer(layer: Layer, zone: ZoneInfo, rules: Rules, changes: Sequence[Chan
     own = layer.people[turn % len(layer.people)]
     for further in range(len(layer.people)):
         person = layer.people[(turn + further) % len(layer.people)]
-        if person in rules.oncall.people and not _away(person, changes, at_ms):
+        if person in rules.oncall.people and not away(person, changes, at_ms):
             if person == own:
                 return OnDuty(person, "layer", layer.name)
             return OnDuty(person, "stand_in", layer.name, own)
