@@ -30,7 +30,7 @@ from schemas.dispatch import Dispatch
 from schemas.events import Priority, Severity
 from schemas.oncall import OnCall
 from schemas.sections import Language as Language
-from schemas.sections import Name, Seconds, Section, WithSecrets
+from schemas.sections import Name, NameOrNone, Seconds, Section, WithSecrets
 
 # --- rules: what the core decides by ----------------------------------------------------------------------------
 
@@ -85,8 +85,8 @@ class Triage(Section):
 class Route(Section):
     """Who is told: the first route that matches, or all that match down to the first without `also`."""
 
-    receiver: Name | Literal[""] = ""
-    policy: Name | Literal[""] = ""
+    receiver: NameOrNone = ""
+    policy: NameOrNone = ""
     """Instead of a receiver: a policy of `rules.oncall`, by which people are paged until one answers."""
     match: dict[str, str] = {}
     """Labels of the incident that must be equal; ``severity``, ``service`` and ``scope`` count as labels."""

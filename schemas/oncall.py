@@ -66,8 +66,8 @@ class Person(Section):
     """Their user name on the console; empty: the key."""
     timezone: Zone = ""
     """Empty: that of the rules."""
-    language: Language | Literal[""] = ""
-    """Empty: that of the rules."""
+    language: Language | None = None
+    """Absent: that of the rules."""
     quiet_hours: Hours | None = None
     """No page in this time, but of priority P1: others wait for its end, or for somebody else."""
 

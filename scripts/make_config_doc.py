@@ -11,6 +11,7 @@ import sys
 import textwrap
 import types
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
@@ -256,7 +257,8 @@ def _words(wanted: Any) -> str:
         return f"mapping: {_words(inner[0])} → {_words(inner[1])}"
     if isinstance(wanted, type) and issubclass(wanted, BaseModel):
         return "section"
-    plain = {str: "text", int: "whole number", bool: "`true`, `false`", SecretStr: "secret", Path: "path of a file"}
+    plain = {str: "text", int: "whole number", bool: "`true`, `false`", SecretStr: "secret", Path: "path of a file",
+             datetime: "date and time"}  # fmt: skip
     return plain[wanted]
 
 
