@@ -7,7 +7,7 @@ alert that comes or goes meanwhile may be in the answer or not; none is in it tw
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice
 
 import msgspec
@@ -100,37 +100,41 @@ async def get_groups(request: Request) -> Response:
     query, wanted = queries.alert_query(request), queries.receiver_filter(request)
     shows_muted = queries.flag(request, "muted")
     live = site_of(request).runtime.live
-    every = live().groups() if live().rules().dispatch.route is not None else _incidents(live())
+    every = live().groups() if live().rules().dispatch.route is not None else await _incidents(live)
     groups = [group for group in every if wanted is None or wanted(group.receiver)]
-    shown = _shown(live(), groups, query)
+    shown = await _shown(live, groups, query)
     receivers = _receivers(groups, shown)
     kept = [group for group in groups if shows_muted or not group.muted_by]
     kept.sort(key=lambda group: (label_order(group.labels), group.receiver))
     return await _streamed(_group_pieces(live, kept, shown, receivers))
 
 
-def _incidents(live: LiveState) -> Sequence[LiveGroup]:
+async def _incidents(live: Callable[[], LiveState]) -> Sequence[LiveGroup]:
     """The incidents as groups, where there is no tree of routes; alerts that are held back make one group together."""
-    rules = live.rules().grouping
+    rules, query = live().rules().grouping, AlertQuery()
     members: dict[str, list[str]] = {}
     labels: dict[str, dict[str, str]] = {}
-    for alert in live.alerts(AlertQuery()):
-        members.setdefault(alert.incident, []).append(alert.fingerprint)
-        if alert.incident not in labels:
-            by = [name for name in rules.by if name in alert.labels] or rules.fallback
-            named = {name: alert.labels[name] for name in by if name in alert.labels}
-            labels[alert.incident] = {"incident": alert.incident, **named} if alert.incident else {}
+    while some := list(islice(live().alerts(query), PIECE)):
+        for alert in some:
+            members.setdefault(alert.incident, []).append(alert.fingerprint)
+            if alert.incident not in labels:
+                by = [name for name in rules.by if name in alert.labels] or rules.fallback
+                named = {name: alert.labels[name] for name in by if name in alert.labels}
+                labels[alert.incident] = {"incident": alert.incident, **named} if alert.incident else {}
+        query = replace(query, after=some[-1].fingerprint)
+        await asyncio.sleep(0)
     return [LiveGroup(key, key, OWN_RECEIVER, labels[key], alerts) for key, alerts in members.items()]
 
 
-def _shown(live: LiveState, groups: Sequence[LiveGroup], query: AlertQuery) -> frozenset[str]:
+async def _shown(live: Callable[[], LiveState], groups: Sequence[LiveGroup], query: AlertQuery) -> Set[str]:
     """The fingerprints of all these groups that are asked for."""
-    members = {fingerprint for group in groups for fingerprint in group.alerts}
-    return frozenset(
-        fingerprint
-        for fingerprint in members
-        if (alert := live.alert(fingerprint)) is not None and _is_asked_for(alert, query)
-    )
+    shown: set[str] = set()
+    members = iter(dict.fromkeys(fingerprint for group in groups for fingerprint in group.alerts))
+    while some := list(islice(members, PIECE)):
+        alerts = (alert for alert in map(live().alert, some) if alert is not None)
+        shown.update(alert.fingerprint for alert in alerts if _is_asked_for(alert, query))
+        await asyncio.sleep(0)
+    return shown
 
 
 def _is_asked_for(alert: LiveAlert, query: AlertQuery) -> bool:
@@ -141,7 +145,7 @@ def _is_asked_for(alert: LiveAlert, query: AlertQuery) -> bool:
     return (query.silenced or not alert.silenced_by) and (query.inhibited or not alert.inhibited_by)
 
 
-def _receivers(groups: Sequence[LiveGroup], shown: frozenset[str]) -> dict[str, list[Named]]:
+def _receivers(groups: Sequence[LiveGroup], shown: Set[str]) -> dict[str, list[Named]]:
     """Who is told of each alert, by name."""
     names: dict[str, list[str]] = {}
     for group in groups:
@@ -154,7 +158,7 @@ def _receivers(groups: Sequence[LiveGroup], shown: frozenset[str]) -> dict[str, 
 async def _group_pieces(
     live: Callable[[], LiveState],
     groups: Sequence[LiveGroup],
-    shown: frozenset[str],
+    shown: Set[str],
     receivers: Mapping[str, Sequence[Named]],
 ) -> AsyncIterator[bytes]:
     ready: list[AlertGroup] = []
