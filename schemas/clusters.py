@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from schemas.sections import Name, WithSecrets
 
-Seconds = Annotated[float, Field(ge=1, le=600)]
+Seconds = Annotated[int, Field(ge=1, le=600)]
 
 
 class Cluster(WithSecrets):
@@ -19,11 +19,13 @@ class Cluster(WithSecrets):
     bootstrap_servers: Annotated[tuple[str, ...], Field(min_length=1)]
     """Brokers to begin with, ``HOST:PORT`` each."""
     topic: Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,200}$")] = "tocsin.journal"
+    """The journal's topic; `tocsin cluster init` makes it."""
     group: Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,200}$")] = "tocsin-workers"
     """The consumer group of the workers. Its offsets are a hint only: the place in the database counts."""
     partitions: Annotated[int, Field(ge=1, le=1024)] = 12
     """Of the topic; the most workers that can share the work. Changing it later is a procedure: docs/cluster.md."""
     replication: Annotated[int, Field(ge=1, le=7)] = 3
+    """Brokers that keep each record."""
     min_insync: Annotated[int, Field(ge=1, le=7)] = 2
     """Brokers that must have a record before its sender is answered."""
     retention_h: Annotated[int, Field(ge=1)] = 24 * 30
@@ -37,14 +39,19 @@ class Cluster(WithSecrets):
     worker: Name | None = None
     """The name of this process in `tocsin cluster status`; by default made of the host's name and the process id."""
     security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
+    """How the brokers are reached."""
     ca: Path | None = None
     """Certificates that vouch for the brokers (PEM); by default those of the system."""
     certificate: Path | None = None
     """The certificate that this client shows (PEM), with `private_key`."""
     private_key: Path | None = None
+    """The key of `certificate` (PEM)."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    """How to sign in, where `security` begins with ``sasl``."""
     username: str = ""
+    """Who signs in."""
     password: SecretStr | None = None
+    """The password for it."""
     password_file: Path | None = None
 
     @model_validator(mode="after")

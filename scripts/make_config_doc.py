@@ -21,7 +21,7 @@ from pydantic import BaseModel, PlainSerializer, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from schemas import alert_rules, channel_care, channels, config, directory, dispatch, oncall, time_intervals
+from schemas import alert_rules, channel_care, channels, clusters, config, directory, dispatch, oncall, time_intervals
 from schemas.durations import duration_text
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
@@ -31,6 +31,7 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("server", config.Server),
     ("store", config.Store),
     ("anchors", config.Anchors),
+    ("cluster", clusters.Cluster),
     ("sources.NAME", config.Source),
     ("channels.NAME", config.EmailChannel),
     ("channels.NAME", config.DingTalkChannel),

@@ -16,7 +16,7 @@ from tests.servers.kafka import Kafka
 from tests.servers.process import PATIENCE_S, Process, eventually
 from tests.servers.tocsin import COMMAND, Tocsin
 
-SESSION_S = 3.0
+SESSION_S = 3
 
 
 class TocsinCluster:
