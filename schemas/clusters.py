@@ -1,4 +1,4 @@
-"""The cluster of `tocsin.yaml`: where the journal's topic is, how it is reached, and how long a worker may be silent."""
+"""The cluster of `tocsin.yaml`: the topic of the journal, how it is reached, and how long a worker may be silent."""
 
 from __future__ import annotations
 
