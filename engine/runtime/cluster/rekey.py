@@ -16,14 +16,14 @@ from pydantic import ValidationError
 from sqlalchemy import select
 
 from engine.runtime.cluster.claims import begin_cursor
-from engine.runtime.cluster.routing import HOME, Cutter, partition_of
+from engine.runtime.cluster.routing import HOME, Cutter, is_for_all, partition_of
 from engine.runtime.judge import Judge
 from engine.store import Entry, Store, partitions, sibling
 from engine.store.rows import event_of
 from engine.store.tables import EVENTS
 from schemas import events as e
 from schemas import records as r
-from schemas.commands import COMMAND, ExpireSilence, SetSilence
+from schemas.commands import COMMAND
 from schemas.errors import ConfigError
 from schemas.ports import Parser
 
@@ -97,7 +97,7 @@ class Rekeying:
             command = COMMAND.validate_json(record.body)
         except ValidationError:
             return (0,)
-        if isinstance(command, SetSilence | ExpireSilence):
+        if is_for_all(command):
             return range(self._into)
         incident = getattr(command, "incident", None)
         if isinstance(incident, str):

@@ -14,6 +14,7 @@ from aiokafka.partitioner import murmur2
 
 from engine.core.scopes import scope_of
 from schemas.alerts import Alert, Rejected, labels_of
+from schemas.commands import Command, RecordDrill, ReportIncident, TestChannel
 from schemas.config import Grouping
 from schemas.errors import InvalidPayload
 from schemas.ports import Parser
@@ -53,6 +54,14 @@ def partition_of(scope: str, partitions: int) -> int:
     if scope == HOME or partitions == 1:
         return 0
     return int((murmur2(scope.encode("utf-8", "surrogatepass")) & 0x7FFFFFFF) % partitions)
+
+
+def is_for_all(command: Command) -> bool:
+    """Whether every partition decides a command, each for its own scopes: silences, changes of the rota.
+
+    The ids that such commands give come from the id of the command, so that they are the same everywhere.
+    """
+    return not hasattr(command, "incident") and not isinstance(command, ReportIncident | TestChannel | RecordDrill)
 
 
 class Cutter:

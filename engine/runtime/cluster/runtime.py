@@ -10,20 +10,18 @@ from engine.core.state import Books
 from engine.runtime.cluster import outcomes
 from engine.runtime.cluster.board import Board
 from engine.runtime.cluster.deliveries import ClusterDeliveries
-from engine.runtime.cluster.routing import HOME, Cutter, partition_of
+from engine.runtime.cluster.routing import HOME, Cutter, is_for_all, partition_of
 from engine.runtime.metrics import RuntimeMetrics
 from engine.store import Store
 from schemas import records as r
 from schemas.clusters import Cluster
-from schemas.commands import COMMAND, Command, ExpireSilence, Merge, SetSilence
+from schemas.commands import COMMAND, Command, Merge
 from schemas.errors import CommandRejected, StoreUnavailable
 from schemas.events import LoggedEvent
 from schemas.live import LiveState
 from schemas.ports import Outcome
 
 CATCH_UP_WAIT_S = 2.0
-EVERYWHERE = (SetSilence, ExpireSilence)
-"""Commands that every partition decides, each for its own scopes: the ids that they give come from the command's."""
 BOOKS_S = 2.0
 """The books are read from the database at most so often."""
 LOG_CHUNK = 500
@@ -95,7 +93,7 @@ class ClusterRuntime(ClusterDeliveries):
     async def command(self, command: Command, *, actor: str, command_id: str) -> Outcome:
         """Ask for something, and wait for the decision. Raises CommandRejected, and NotDecidedYet after a while."""
         record = r.Commanded(self.clock.now_ms(), command_id, actor, COMMAND.dump_json(command))
-        if isinstance(command, EVERYWHERE):
+        if is_for_all(command):
             others = range(1, self._cluster.partitions)
             await asyncio.gather(*(self.sender.send(HOME, record, partition=number) for number in others))
         partition, scope = await self._home_of(command)
