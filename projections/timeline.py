@@ -27,6 +27,7 @@ from sqlalchemy import (
 from projections.projection import PlainText, Projection, Row
 from projections.rows import Rows, upsert
 from schemas import events as e
+from schemas.oncall_changes import EscalationEnded, EscalationStarted, EscalationStep
 
 _metadata = MetaData()
 
@@ -59,15 +60,16 @@ _STEPS = (
 )  # fmt: skip
 _CLOCKS = (e.SlaClockStarted, e.SlaClockStopped, e.SlaClockBreached)
 _HOLDING = (e.PageWithheld, e.StormStarted, e.StormEnded)
+_PAGING = (EscalationStarted, EscalationStep, EscalationEnded)
 
 
 class TimelineProjection(Projection):
     """One row for each event of each incident."""
 
     name = "timeline"
-    version = 2
+    version = 3
     handles = frozenset(
-        {*get_args(e.IncidentEvent), *_CLOCKS, *_HOLDING, e.AccidentProposed, e.DeliveryRequested, *_STEPS}
+        {*get_args(e.IncidentEvent), *_CLOCKS, *_HOLDING, *_PAGING, e.AccidentProposed, e.DeliveryRequested, *_STEPS}
     )
     tables = (timeline_table, deliveries_table)
 

@@ -9,6 +9,7 @@ import msgspec
 
 from schemas.config import Rules
 from schemas.matchers import Matchers
+from schemas.roster import Roster
 from schemas.silences import Silence, SilenceState
 from schemas.vocabulary import Disposition, Severity
 
@@ -121,6 +122,10 @@ class LiveState(Protocol):
 
     def groups(self) -> Sequence[LiveGroup]:
         """All notification groups, in the order in which they began."""
+        ...
+
+    def oncall(self) -> Roster:
+        """Who is on call, and who is being paged."""
         ...
 
     def receivers(self, fingerprint: str) -> Sequence[str]:

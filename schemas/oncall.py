@@ -238,4 +238,4 @@ class OnCall(Section):
         name = actor.removeprefix("user:").removeprefix("person:")
         if name in self.people:
             return name
-        return next((key for key, person in self.people.items() if person.account == name), "")
+        return next((key for key, person in self.people.items() if name and person.account == name), "")

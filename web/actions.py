@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -103,13 +104,18 @@ async def run(request: Request, actor: str, fixed: dict[str, str]) -> Outcome | 
 
     Returns the outcome, or the query that tells the next page why not.
     """
-    site = site_of(request)
     form = await request.form()
     fields = {
         name: value for name, value in form.items() if isinstance(value, str) and name != "csrf" and value.strip()
     }
+    return await ask(request, actor, fields | fixed)
+
+
+async def ask(request: Request, actor: str, fields: Mapping[str, object]) -> Outcome | dict[str, str]:
+    """Ask the engine for the command of these fields; returns as `run` does."""
+    site = site_of(request)
     try:
-        command = COMMAND.validate_python(fields | fixed, strict=False)
+        command = COMMAND.validate_python(fields, strict=False)
         outcome = await site.runtime.command(command, actor=actor, command_id=str(uuid.uuid4()))
     except ValidationError as invalid:
         first = invalid.errors(include_url=False, include_input=False)[0]

@@ -19,6 +19,7 @@ from projections.tickets import AlertRow, TicketFilter
 from schemas.events import IncidentState, Priority
 from web.actions import Offer, offered, reason_told
 from web.guard import Viewer
+from web.paging import Pagings
 from web.site import site_of
 from web.story import Teller
 
@@ -96,7 +97,9 @@ def incident_list(
 
 
 @router.get("/incidents/{incident}")
-def incident_page(request: Request, session: Viewer, incident: str, said: str = "", refused: str = "") -> Response:
+def incident_page(
+    request: Request, session: Viewer, paging: Pagings, incident: str, said: str = "", refused: str = ""
+) -> Response:
     """One incident: its state, what may be done, its clocks, alerts, timeline and deliveries."""
     site = site_of(request)
     with site.engine.connect() as conn:
@@ -109,6 +112,7 @@ def incident_page(request: Request, session: Viewer, incident: str, said: str = 
         "_incident.html" if live else "incident.html",
         **facts,
         live=live,
+        paging=paging,
         offer=offered(facts["ticket"].state) if session.user.may("operator") else Offer(),
         said=said,
         refused=refused,

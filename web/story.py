@@ -69,6 +69,8 @@ class Teller:
         in_time = kind == "sla_clock_stopped" and not facts.get("breached")
         if kind.startswith("sla_clock"):
             line = self._clock(kind, facts)
+        elif kind.startswith("escalation"):
+            line = self._escalation(kind, facts)
         elif kind.startswith("delivery"):
             line = self._delivery(facts, wanted.get(facts.get("delivery", ""), {}))
         else:
@@ -79,6 +81,13 @@ class Teller:
         length = facts["elapsed_ms"] if kind == "sla_clock_stopped" else facts["target_s"] * 1000
         late = self.tell("trends", "breached") if facts.get("breached") else ""
         return _joined(self.tell("clock", facts["clock"]), self.span(length), late)
+
+    def _escalation(self, kind: str, facts: dict[str, Any]) -> str:
+        if kind == "escalation_ended":
+            return _joined(facts["policy"], self.tell("escalation_end", facts["reason"]))
+        told = ", ".join([*facts.get("people", ()), *facts.get("receivers", ())])
+        skipped = [f"{who}: {self.tell('skipped', why)}" for who, why in facts.get("skipped", {}).items()]
+        return _joined(facts["policy"], str(facts.get("step", "")), told, ", ".join(skipped))
 
     def _delivery(self, facts: dict[str, Any], wanted: dict[str, Any]) -> str:
         told = (wanted.get("notice") or {}).get("kind", "")

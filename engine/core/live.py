@@ -9,6 +9,7 @@ from detectors.matchers import matches
 from engine.core.dispatch import Dispatch
 from engine.core.members import MAINTENANCE
 from engine.core.registry import Registry, raw_probe
+from engine.core.roster import StateRoster
 from engine.core.state import AlertState, KeptSilence, State
 from schemas.alerts import labels_of
 from schemas.config import Rules
@@ -101,6 +102,10 @@ class Live:
         """The receivers of dispatch to which an alert goes, in the order of the routes; none where it is off."""
         found = self._state.alerts.get(fingerprint)
         return self._dispatch.receivers_of(found) if found is not None else ()
+
+    def oncall(self) -> StateRoster:
+        """Who is on call, and who is being paged."""
+        return StateRoster(self._state, self.rules)
 
     def _silence(self, kept: KeptSilence) -> LiveSilence:
         state: SilenceState = "expired" if kept.expired else "active" if kept.started else "pending"
