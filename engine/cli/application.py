@@ -20,6 +20,7 @@ from engine.cli import (
     journal,
     log,
     noise,
+    oncall,
     packs,
     projections,
     rules,
@@ -81,6 +82,7 @@ app.add_typer(cluster.app, name="cluster")
 app.add_typer(log.app, name="log")
 app.add_typer(journal.app, name="journal")
 app.add_typer(incidents.app, name="incidents")
+app.add_typer(oncall.app, name="oncall")
 app.add_typer(config.app, name="config")
 app.add_typer(packs.app, name="packs")
 app.add_typer(projections.app, name="projections")

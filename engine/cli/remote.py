@@ -38,7 +38,18 @@ class Remote:
     def send(
         self, method: str, path: str, *, body: bytes | None = None, params: Mapping[str, str | int] | None = None
     ) -> Any:
-        """One request; the decoded JSON answer.
+        """One request; the decoded JSON answer. Raises as `_ask` does."""
+        content = self._ask(method, path, body=body, params=params)
+        return msgspec.json.decode(content) if content else None
+
+    def text(self, path: str, **params: str | int) -> str:
+        """Read something that is no JSON. Raises as `send` does."""
+        return self._ask("GET", path, params=params).decode()
+
+    def _ask(
+        self, method: str, path: str, *, body: bytes | None = None, params: Mapping[str, str | int] | None = None
+    ) -> bytes:
+        """One request; the body of its answer.
 
         Raises StoreUnavailable when nobody answers or the server cannot take it now (nothing was accepted),
         CommandRejected with the server's own code and words for every other refusal.
@@ -56,7 +67,7 @@ class Remote:
         except httpx2.InvalidURL as error:
             raise CommandRejected("bad_url", f"not a URL: {self._url}") from error
         if answer.is_success:
-            return msgspec.json.decode(answer.content) if answer.content else None
+            return answer.content
         raise _refusal(answer.status_code, answer.content)
 
 

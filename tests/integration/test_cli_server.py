@@ -33,6 +33,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str
     config.write_text(
         f"server: {{port: 0}}\nstore: {{url: 'sqlite:///{folder}/tocsin.db'}}\n"
         "sources: {prometheus: {format: alertmanager_v2, token: s3cret-token}}\n"
+        "channels: {hook: {type: webhook, url: 'http://127.0.0.1:9/'}}\n"
+        "rules:\n  oncall:\n    people: {li: {contacts: [hook]}, wang: {contacts: [hook]}}\n    schedules:\n"
+        "      main: {layers: [{name: weeks, people: [li, wang], starts: 2026-01-05T09:00:00}]}\n"
     )
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -128,3 +131,21 @@ def test_reading_commands_do_not_disturb_the_server(tocsin: Tocsin) -> None:
     assert tocsin("projections", "status").exit_code == 0
     assert tocsin("log", "tail", "-n", "3").exit_code == 0
     assert tocsin("ingest", "-", stdin=BODY).exit_code == 0
+
+
+def test_who_is_on_call_is_asked_and_changed_on_the_command_line(tocsin: Tocsin) -> None:
+    """R1.3: who and why, shifts, gaps (exit code 1), calendar; an override and its end, each by name of the user."""
+    asked = tocsin("oncall", "who", "main", "--at", "2026-01-13T10:00", "--json")
+    assert json.loads(asked.stdout)["oncall"]["main"]["person"] == "wang", asked.output
+    assert "weeks" in tocsin("oncall", "who").stdout
+    assert "wang" in tocsin("oncall", "schedule", "main", "--days", "30").stdout
+    assert tocsin("oncall", "gaps").exit_code == 0
+    assert tocsin("oncall", "ical", "main").stdout.startswith("BEGIN:VCALENDAR")
+    made = tocsin("oncall", "override", "main", "li", "2099-01-01T00:00", "2099-01-02T00:00", "--reason", "x")
+    assert "oncall_changed" in made.stdout, made.output
+    assert "user:li" in tocsin("oncall", "changes").stdout
+    assert "oncall_change_removed" in tocsin("oncall", "remove", made.stdout.split()[-1]).stdout
+    both = [tocsin("oncall", "vacation", name, "2099-01-01T00:00", "2099-01-02T00:00") for name in ("li", "wang")]
+    assert all(one.exit_code == 0 for one in both)
+    assert tocsin("oncall", "swap", "main", "li", "wang", "2099-01-01T00:00", "2099-01-02T00:00").exit_code == 0
+    assert tocsin("oncall", "who", "night").exit_code == 1
