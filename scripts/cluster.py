@@ -1,6 +1,6 @@
 """`make cluster`: the demo's shop on a cluster of this machine: Kafka, PostgreSQL, two workers, two web processes.
 
-    .venv/bin/python -m scripts.cluster [--for SECONDS] [--folder var/cluster]
+.venv/bin/python -m scripts.cluster [--for SECONDS] [--folder var/cluster]
 """
 
 from __future__ import annotations
