@@ -18,6 +18,7 @@ from schemas.oncall_changes import (
     SwapShifts,
 )
 from schemas.records import Commanded
+from schemas.roster import Gap
 
 GAP_ALERT = "TocsinOncallGap"
 LOOK_EVERY_MS = 86_400_000
@@ -102,7 +103,7 @@ def look(step: Step) -> None:
     """Announce gaps that begin soon, take back what has been filled, and look again in a day."""
     state, rules = step.state.oncall, step.rules
     ahead_ms = 1000 * rules.oncall.gap_notice_s
-    found: dict[str, oncall.Gap] = {}
+    found: dict[str, Gap] = {}
     if ahead_ms and rules.oncall.schedules:
         for gap in oncall.gaps(rules, list(state.changes.values()), step.at_ms, step.at_ms + ahead_ms):
             found.setdefault(gap.schedule, gap)
@@ -125,7 +126,7 @@ def _labels(schedule: str) -> dict[str, str]:
     return {"alertname": GAP_ALERT, "service": "tocsin", "severity": "major", "schedule": schedule}
 
 
-def _told(name: str, gap: oncall.Gap, step: Step) -> str:
+def _told(name: str, gap: Gap, step: Step) -> str:
     zone = step.rules.oncall.schedules[name].timezone or step.rules.timezone
     begin, end = (oncall.local_time(at, ZoneInfo(zone)) for at in (gap.starts_ms, gap.ends_ms))
     return f"nobody is on call by schedule {name} from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} ({zone})"
