@@ -47,6 +47,7 @@ from schemas.commands import Command, RecordDrill
 from schemas.config import EmailChannel, Settings
 from schemas.deliveries import Receipt
 from schemas.errors import ConcurrencyConflict, ConfigError, StoreUnavailable, TocsinError
+from schemas.links import Signer
 from schemas.ports import Outcome, Runtime
 from sources import PARSERS
 from web.accounts import Accounts
@@ -93,7 +94,7 @@ def open_store(settings: Settings, *, read_only: bool = False) -> Store:
 
 def check_channels(settings: Settings) -> None:
     """Look at what only the channels themselves know about their settings, and at the templates. Raises ConfigError."""
-    build_all(settings.channels, settings.templates)
+    build_all(settings.channels, settings.templates, settings.directory)
 
 
 def keyring(settings: Settings) -> Keyring:
@@ -229,7 +230,7 @@ async def serve(settings: Settings, *, standby: bool = False, read: Callable[[],
     `standby` it waits for that process to end, and takes over.
     """
     set_up_logging(settings.log_level)
-    notifiers = build_all(settings.channels, settings.templates)
+    notifiers = build_all(settings.channels, settings.templates, settings.directory)
     store = open_store(settings)
     try:
         shadow = Shadowing(settings.shadow, store, PARSERS)
@@ -240,7 +241,7 @@ async def serve(settings: Settings, *, standby: bool = False, read: Callable[[],
         follow = projector(settings, store, recent).catch_up
         runtime = EmbeddedRuntime(store, PARSERS, follow=follow, recent=recent, limits=limits)
         await runtime.start()
-        outbox = Outbox(runtime, notifiers)
+        outbox = Outbox(runtime, notifiers, signer=Signer(settings.links, settings.rules.external_url))
         delivering = asyncio.create_task(outbox.run(), name="outbox")
         anchoring = asyncio.create_task(_keep_anchoring(settings, store, runtime), name="anchors")
         pruning = keep_pruning(store.writing, settings.store.keep_details_days, runtime.now_ms)

@@ -43,6 +43,7 @@ from schemas import records as r
 from schemas.clusters import Cluster
 from schemas.config import Settings
 from schemas.errors import ConfigError, StoreUnavailable, TocsinError
+from schemas.links import Signer
 from sources import PARSERS
 
 STOP_S = 5.0
@@ -209,7 +210,8 @@ class _Worker:
         stopping = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        outbox = Outbox(self._runtime, self._notifiers)
+        signer = Signer(self._settings.links, self._settings.rules.external_url)
+        outbox = Outbox(self._runtime, self._notifiers, signer=signer)
         delivering = asyncio.create_task(outbox.run(), name="outbox")
         kind, digest = "worker", self._settings.rules.digest
         tasks = [

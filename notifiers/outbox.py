@@ -23,6 +23,8 @@ from notifiers.redaction import redacted
 from notifiers.rendering import one_line
 from schemas.deliveries import PendingDelivery
 from schemas.errors import DeliveryError, Overloaded, StoreUnavailable
+from schemas.events import Notice
+from schemas.links import Signer
 from schemas.ports import Runtime
 
 CONCURRENT = 32
@@ -59,8 +61,10 @@ class Outbox:
         attempt_timeout_s: float = ATTEMPT_TIMEOUT_S,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        signer: Signer | None = None,
     ) -> None:
-        """`clock` (seconds) and `sleep` pace the lanes; tests bring their own."""
+        """`clock` (seconds) and `sleep` pace the lanes; tests bring their own. `signer` puts links into pages."""
+        self._signer = signer
         self._runtime, self._notifiers = runtime, notifiers
         self._timeout_s, self._clock, self._sleep = attempt_timeout_s, clock, sleep
         self._slots = asyncio.Semaphore(CONCURRENT)
@@ -159,9 +163,9 @@ class Outbox:
         first = together[0]
         unknown = "retry" if is_idempotent(notifier) else "unknown"
         try:
-            notices = [one.notice for one in together]
+            notices = [self._notice(one) for one in together]
             several = isinstance(notifier, Digesting) and len(notices) > 1
-            payload = notifier.digest(notices) if several else notifier.render(first.notice)  # type: ignore[attr-defined]
+            payload = notifier.digest(notices) if several else notifier.render(notices[0])  # type: ignore[attr-defined]
             async with asyncio.timeout(self._timeout_s):
                 receipt = await notifier.deliver(payload, delivery=first.delivery)
         except DeliveryError as trouble:
@@ -174,6 +178,10 @@ class Outbox:
             log.error("notifier_failed", delivery=first.delivery, channel=first.channel, **_told(bug))
             return Report("failed", reason=f"internal error in the channel: {type(bug).__name__}")
         return Report("ok", receipt.vendor_code, receipt.vendor_message_id)
+
+    def _notice(self, pending: PendingDelivery) -> Notice:
+        """What is told; to a person with a link that acknowledges, where there is a key for such."""
+        return pending.notice if self._signer is None else self._signer.signed(pending.notice, pending.delivery)
 
     async def _traced(self, pending: PendingDelivery, notifier: Notifier[Any], report: Report) -> Report:
         """Of what may have arrived: the vendor's own word, where it can be asked for one; else as it was."""

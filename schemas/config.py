@@ -23,11 +23,13 @@ from schemas.channels import Channel as Channel
 from schemas.channels import DingTalkChannel as DingTalkChannel
 from schemas.channels import EmailChannel as EmailChannel
 from schemas.channels import WebhookChannel as WebhookChannel
+from schemas.classifying import Classifying
 from schemas.clusters import Cluster
 from schemas.denoise import Denoise
 from schemas.directory import Addresses, channels_without_address
 from schemas.dispatch import Dispatch
 from schemas.events import Priority, Severity
+from schemas.links import Links
 from schemas.oncall import OnCall
 from schemas.sections import Language as Language
 from schemas.sections import Name, NameOrNone, Seconds, Section, WithSecrets
@@ -160,6 +162,8 @@ class Rules(AlertRules, Denoise):
     external_url: str = "http://127.0.0.1:8080"
     language: Language = "zh"
     timezone: str = "Asia/Shanghai"
+    classification: Classifying = Classifying()
+    """Where incidents belong: suggestions until a person says so, see [tickets](tickets.md)."""
     oncall: OnCall = OnCall()
     """People, schedules and escalation policies: see [on call](oncall.md)."""
     dispatch: Dispatch = Dispatch()
@@ -310,6 +314,8 @@ class Settings(Section):
     anchors: Anchors = Anchors()
     sources: dict[Name, Source] = {}
     channels: dict[Name, Channel] = {}
+    links: Links = Links()
+    """Links by which a paged person acknowledges from a phone, without signing in."""
     directory: dict[Name, Addresses] = {}
     """Where the people of `rules.oncall` are reached, by their key there. It is not part of the rules: numbers and
     addresses of people are never journalled, so that they can be corrected and forgotten."""

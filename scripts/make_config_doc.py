@@ -21,7 +21,7 @@ from pydantic import BaseModel, PlainSerializer, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from schemas import alert_rules, channel_care, channels, clusters, config, directory, dispatch, oncall, time_intervals
+from schemas import alert_rules, channel_care, channels, clusters, config, directory, dispatch, links, oncall, time_intervals
 from schemas.durations import duration_text
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
@@ -57,6 +57,7 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("rules.triage", config.Triage),
     ("rules.receivers.NAME", config.Receiver),
     ("rules.routes[]", config.Route),
+    ("links", links.Links),
     ("directory.PERSON", directory.Addresses),
     ("rules.oncall", oncall.OnCall),
     ("rules.oncall.people.NAME", oncall.Person),

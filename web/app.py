@@ -22,7 +22,20 @@ from starlette.routing import Route
 from schemas.config import Settings
 from schemas.errors import ConfigError, NotDecidedYet, Overloaded, StoreUnavailable
 from schemas.ports import Runtime
-from web import actions, admin, api, api_docs, channel_preview, incidents, oncall, reports, rules, rules_api, signin
+from web import (
+    acknowledging,
+    actions,
+    admin,
+    api,
+    api_docs,
+    channel_preview,
+    incidents,
+    oncall,
+    reports,
+    rules,
+    rules_api,
+    signin,
+)
 from web.accounts import Accounts
 from web.alertmanager import alertmanager_routes, may_send
 from web.assets import Assets
@@ -84,7 +97,9 @@ def create_app(
     app.state.http = protocol_for(alert_receivers, requests.measure, settings.server.route_prefix)
     for router in (api.router, api_docs.router, signin.router, incidents.router, actions.router, reports.router):
         app.include_router(router)
-    for router in (admin.router, rules.router, rules_api.router, channel_preview.router, oncall.router):
+    for router in (admin.router, rules.router, rules_api.router, channel_preview.router):
+        app.include_router(router)
+    for router in (oncall.router, acknowledging.router):
         app.include_router(router)
     app.add_api_route("/events", events, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", metrics, methods=["GET"], include_in_schema=False)

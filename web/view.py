@@ -108,7 +108,7 @@ def span(t: Callable[..., str], ms: int) -> str:
 
 def _actor(actor: str) -> str:
     """``user:li`` as ``li``: the kind of actor is told by the row it stands in."""
-    return actor.removeprefix("user:")
+    return actor.removeprefix("user:").removeprefix("person:")
 
 
 def _safe_link(url: str) -> str:
