@@ -6,83 +6,39 @@ The rows of alerts say which event names them; labels and annotations stand in t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, get_args
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, column, delete, func, or_, select, table, update
+from sqlalchemy import ColumnElement, Connection, and_, case, column, func, or_, select, table
 
 from projections.projection import Projection, Row
-from projections.rows import CHUNK, MAX_KEY, Rows, read_as, read_keys, select_as, upsert_cells
+from projections.rows import CHUNK, MAX_KEY, Rows, read_as, select_as
+from projections.ticket_alerts import TicketAlerts, move_alerts
 from projections.ticket_tables import alerts_table, tickets_table
 from projections.timeline import TimelineEntry, timeline
 from schemas import events as e
+from schemas.tickets import ClassifiedBy
 
 __all__ = [
     "AlertRow",
+    "Counted",
     "TicketFilter",
     "TicketProjection",
     "TicketRow",
     "TimelineEntry",
     "count_tickets",
+    "counts_by",
     "get_ticket",
     "list_tickets",
     "ticket_alerts",
     "timeline",
 ]
 
-_RESOLVE = "UPDATE ticket_alerts SET resolved_ms = ? WHERE incident = ? AND fingerprint = ?"
+OPEN: tuple[e.IncidentState, ...] = ("triggered", "acknowledged", "assigned", "diagnosing", "mitigated")
+"""The states in which somebody still has to do something about the trouble itself."""
+PARTS: tuple[ClassifiedBy, ...] = get_args(ClassifiedBy)
 _log = table("events", column("partition"), column("seq"), column("data"))
 """The log as the store keeps it; only its data is read here."""
-
-
-class _Alerts:
-    """The alerts that one batch touches: which of them are known and firing, and what is to be written."""
-
-    def __init__(self, tx: Connection, keys: Iterable[tuple[str, str]]) -> None:
-        columns = (alerts_table.c.incident, alerts_table.c.fingerprint, alerts_table.c.resolved_ms)
-        found = read_keys(tx, columns, keys, columns[:2])
-        self._firing = {(incident, alert): resolved_ms is None for incident, alert, resolved_ms in found}
-        self._new: dict[tuple[str, str], tuple[Any, ...]] = {}
-        self._resolved: dict[tuple[str, str], int] = {}
-
-    def join(self, ticket: Row, alerts: Sequence[e.AlertRef], logged: e.LoggedEvent) -> None:
-        """The alerts fire in this ticket, as `logged` says; one that did so before is not counted twice."""
-        incident, partition, seq = ticket["incident"], logged.partition, logged.seq
-        firing, new = self._firing, self._new
-        known = begun = 0
-        for alert in alerts:
-            key = (incident, alert.fingerprint)
-            was = firing.get(key)
-            known += was is not None
-            begun += not was
-            firing[key] = True
-            new[key] = (incident, alert.fingerprint, alert.starts_ms, None, partition, seq)
-        if self._resolved:
-            for alert in alerts:
-                self._resolved.pop((incident, alert.fingerprint), None)
-        ticket["alert_count"] += len(alerts) - known
-        ticket["firing_count"] += begun
-
-    def resolve(self, ticket: Row, fingerprints: Sequence[str], at_ms: int) -> None:
-        """The alerts healed; those that this ticket does not know, or that had healed before, change nothing."""
-        for fingerprint in fingerprints:
-            key = (ticket["incident"], fingerprint)
-            if not self._firing.get(key):
-                continue
-            self._firing[key] = False
-            ticket["firing_count"] -= 1
-            if key in self._new:
-                self._new[key] = (*self._new[key][:3], at_ms, *self._new[key][4:])
-            else:
-                self._resolved[key] = at_ms
-
-    def save(self, tx: Connection) -> None:
-        """Write what changed."""
-        upsert_cells(tx, alerts_table, list(self._new.values()))
-        if self._resolved:
-            mark = "?" if tx.dialect.paramstyle == "qmark" else "%s"
-            resolved = [(at_ms, incident, alert) for (incident, alert), at_ms in self._resolved.items()]
-            tx.exec_driver_sql(_RESOLVE.replace("?", mark), resolved)
 
 
 def _opened(logged: e.LoggedEvent, data: e.IncidentOpened) -> Row:
@@ -118,6 +74,10 @@ def _opened(logged: e.LoggedEvent, data: e.IncidentOpened) -> Row:
         "recurrence_of": data.recurrence_of,
         "reopen_count": 0,
         "group_key": data.group_key,
+        "module": "",
+        "organisation": "",
+        "problem_type": "",
+        "classified_by": "",
         "position": logged.seq,
     }
 
@@ -157,6 +117,16 @@ def _reopened(ticket: Row, data: e.IncidentReopened, at_ms: int) -> None:
     ticket.update(resolved_ms=None, closed_ms=None, reopen_count=ticket["reopen_count"] + 1)
 
 
+def _suggested(ticket: Row, data: e.ClassificationSuggested, at_ms: int) -> None:
+    if not ticket["classified_by"]:
+        ticket.update(module=data.module, organisation=data.organisation, problem_type=data.problem_type)
+
+
+def _classified(ticket: Row, data: e.IncidentClassified, at_ms: int, actor: str) -> None:
+    parts = {"module": data.module, "organisation": data.organisation, "problem_type": data.problem_type}
+    ticket.update(parts, classified_by=actor)
+
+
 _FOLD: dict[type, Callable[[Row, Any, int], None]] = {
     e.IncidentRaised: _raised,
     e.IncidentAcknowledged: _acknowledged,
@@ -170,6 +140,7 @@ _FOLD: dict[type, Callable[[Row, Any, int], None]] = {
     e.IncidentReopened: _reopened,
     e.IncidentMerged: lambda ticket, data, at_ms: ticket.update(state="merged", merged_into=data.into),
     e.IncidentMarkedFalseAlarm: lambda ticket, data, at_ms: ticket.update(state="false_alarm"),
+    e.ClassificationSuggested: _suggested,
 }
 
 
@@ -177,8 +148,8 @@ class TicketProjection(Projection):
     """One row for each incident and one for each of its alerts."""
 
     name = "tickets"
-    version = 2
-    handles = frozenset({e.IncidentOpened, e.AlertsAttached, e.AlertsResolved, *_FOLD})
+    version = 3
+    handles = frozenset({e.IncidentOpened, e.AlertsAttached, e.AlertsResolved, e.IncidentClassified, *_FOLD})
     tables = (tickets_table, alerts_table)
 
     def apply_all(self, events: Sequence[e.LoggedEvent], tx: Connection) -> None:
@@ -188,14 +159,14 @@ class TicketProjection(Projection):
             run.append(logged)
             if isinstance(logged.event.data, e.IncidentMerged):
                 self._fold(run, tx)
-                _move_alerts(tx, logged.event.data.incident, logged.event.data.into)
+                move_alerts(tx, logged.event.data.incident, logged.event.data.into)
                 run = []
         if run:
             self._fold(run, tx)
 
     def _fold(self, events: Sequence[e.LoggedEvent], tx: Connection) -> None:
         tickets = Rows(tx, tickets_table, (_incident(logged) for logged in events))
-        alerts = _Alerts(tx, _alert_keys(events))
+        alerts = TicketAlerts(tx, _alert_keys(events))
         for logged in events:
             ticket = tickets.get(_incident(logged))
             if ticket is not None and logged.seq <= ticket["position"]:
@@ -205,22 +176,7 @@ class TicketProjection(Projection):
         alerts.save(tx)
 
 
-def _move_alerts(tx: Connection, merged: str, into: str) -> None:
-    """The incident merged into answers for the alerts of the other from now on."""
-    of = alerts_table.c
-    known = select(of.fingerprint).where(of.incident == into)
-    tx.execute(update(alerts_table).where(of.incident == merged, of.fingerprint.not_in(known)).values(incident=into))
-    tx.execute(delete(alerts_table).where(of.incident == merged))
-    for incident in (merged, into):
-        mine = select(func.count()).where(of.incident == incident)
-        counts = {
-            "alert_count": mine.scalar_subquery(),
-            "firing_count": mine.where(of.resolved_ms.is_(None)).scalar_subquery(),
-        }
-        tx.execute(update(tickets_table).where(tickets_table.c.incident == incident).values(counts))
-
-
-def _folded(ticket: Row | None, alerts: _Alerts, logged: e.LoggedEvent) -> Row:
+def _folded(ticket: Row | None, alerts: TicketAlerts, logged: e.LoggedEvent) -> Row:
     data, at_ms = logged.event.data, logged.event.at_ms
     if isinstance(data, e.IncidentOpened):
         if ticket is not None:
@@ -232,6 +188,8 @@ def _folded(ticket: Row | None, alerts: _Alerts, logged: e.LoggedEvent) -> Row:
         raise LookupError(f"{_incident(logged)} has no beginning")
     if isinstance(data, e.AlertsResolved):
         alerts.resolve(ticket, data.fingerprints, at_ms)
+    elif isinstance(data, e.IncidentClassified):
+        _classified(ticket, data, at_ms, logged.event.actor)
     elif not isinstance(data, e.AlertsAttached):
         _FOLD[type(data)](ticket, data, at_ms)
     if isinstance(data, e.AlertsAttached | e.IncidentReopened):
@@ -292,6 +250,11 @@ class TicketRow(msgspec.Struct, frozen=True):
     recurrence_of: str
     reopen_count: int
     group_key: str
+    module: str
+    organisation: str
+    problem_type: str
+    classified_by: str
+    """Who confirmed it; empty while it is only suggested."""
     position: int
 
 
@@ -320,6 +283,9 @@ class TicketFilter(TypedDict, total=False):
     service: str
     text: str
     assignee: str
+    module: str
+    organisation: str
+    problem_type: str
     opened_after_ms: int | None
     opened_before_ms: int | None
 
@@ -334,6 +300,9 @@ def _conditions(wanted: TicketFilter) -> Iterable[ColumnElement[bool]]:
         yield own.service == service[:MAX_KEY]
     if assignee := wanted.get("assignee"):
         yield own.assignee == assignee
+    for part in PARTS:
+        if value := wanted.get(part):
+            yield own[part] == value
     if text := wanted.get("text"):
         yield or_(*(field.icontains(text, autoescape=True) for field in (own.title, own.service, own.incident)))
     if (after_ms := wanted.get("opened_after_ms")) is not None:
@@ -355,6 +324,24 @@ def list_tickets(
 def count_tickets(conn: Connection, **wanted: Unpack[TicketFilter]) -> int:
     """How many tickets match."""
     return conn.scalar(select(func.count()).select_from(tickets_table).where(*_conditions(wanted))) or 0
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """How many tickets have one value of a part of the classification; `open` of them are not over."""
+
+    value: str
+    total: int
+    open: int
+
+
+def counts_by(conn: Connection, part: ClassifiedBy, limit: int = 200, **wanted: Unpack[TicketFilter]) -> list[Counted]:
+    """The tickets that match, counted by a part of their classification, the most first; empty is not known."""
+    value = tickets_table.c[part]
+    total = func.count()
+    still = func.sum(case((tickets_table.c.state.in_(OPEN), 1), else_=0))
+    statement = select(value, total, still).where(*_conditions(wanted)).group_by(value)
+    rows = conn.execute(statement.order_by(total.desc(), value).limit(limit))
+    return [Counted(name, int(count), int(open_)) for name, count, open_ in rows]
 
 
 def get_ticket(conn: Connection, incident: str) -> TicketRow | None:

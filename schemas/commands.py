@@ -9,6 +9,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from schemas.assessment import DecideDeduction as DecideDeduction
+from schemas.assessment import JudgeServiceItem as JudgeServiceItem
+from schemas.assessment import OpenAssessment as OpenAssessment
+from schemas.assessment import ProposeDeduction as ProposeDeduction
+from schemas.assessment import RateService as RateService
+from schemas.assessment import ReceiveAssessmentDocuments as ReceiveAssessmentDocuments
+from schemas.assessment import SignAssessment as SignAssessment
 from schemas.events import Outage, Severity
 from schemas.oncall_changes import RemoveOncallChange as RemoveOncallChange
 from schemas.oncall_changes import SetOverride as SetOverride
@@ -16,6 +23,7 @@ from schemas.oncall_changes import SetVacation as SetVacation
 from schemas.oncall_changes import SwapShifts as SwapShifts
 from schemas.silences import ExpireSilence as ExpireSilence
 from schemas.silences import SetSilence as SetSilence
+from schemas.tickets import Classify as Classify
 
 IncidentId = Annotated[str, Field(min_length=1, max_length=120, description="as in INC-7")]
 Text = Annotated[str, Field(max_length=20_000)]
@@ -163,7 +171,9 @@ class RecordDrill(_Command):
 Command = Annotated[
     Acknowledge | Assign | StartDiagnosis | AddNote | Mitigate | Resolve | StartReview | Close | Reopen | Merge
     | MarkFalseAlarm | SetPriority | ReportIncident | TestChannel | RecordDrill | SetSilence | ExpireSilence
-    | SetOverride | SwapShifts | SetVacation | RemoveOncallChange,
+    | OpenAssessment | RateService | JudgeServiceItem | ProposeDeduction | DecideDeduction
+    | ReceiveAssessmentDocuments | SignAssessment
+    | SetOverride | SwapShifts | SetVacation | RemoveOncallChange | Classify,
     Field(discriminator="type"),
 ]  # fmt: skip
 

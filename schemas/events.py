@@ -14,6 +14,7 @@ from typing import Literal, get_args
 import msgspec
 
 from schemas.alert_refs import AlertRef as AlertRef
+from schemas.assessment import AssessmentEvent
 from schemas.channel_care import ChannelFailing as ChannelFailing
 from schemas.channel_care import ChannelRecovered as ChannelRecovered
 from schemas.clocks import AccidentProposed as AccidentProposed
@@ -51,6 +52,9 @@ from schemas.silences import SilenceExpired as SilenceExpired
 from schemas.silences import SilenceExpiring as SilenceExpiring
 from schemas.silences import SilenceStarted as SilenceStarted
 from schemas.silences import SilenceUpdated as SilenceUpdated
+from schemas.tickets import ClassificationSuggested as ClassificationSuggested
+from schemas.tickets import IncidentClassified as IncidentClassified
+from schemas.tickets import TicketEvent
 from schemas.vocabulary import DISPOSITIONS as DISPOSITIONS
 from schemas.vocabulary import AccidentLevel as AccidentLevel
 from schemas.vocabulary import Clock as Clock
@@ -251,13 +255,13 @@ EventData = (
     | DeliveryRequested | DeliveryDue | DeliveryStarted | DeliverySucceeded | DeliveryRetryScheduled
     | DeliveryFailed | DeliveryUnconfirmed | DeliveryCancelled | DrillRecorded
     | GroupNotified | GroupSuppressed | HeldEvent | SilenceEvent | ChannelFailing | ChannelRecovered
-    | OncallEvent
+    | OncallEvent | AssessmentEvent | TicketEvent
 )  # fmt: skip
 
 IncidentEvent = (
     IncidentOpened | AlertsAttached | AlertsResolved | IncidentRaised | IncidentAcknowledged | IncidentAssigned
     | DiagnosisStarted | NoteAdded | IncidentMitigated | IncidentResolved | ReviewStarted | IncidentClosed
-    | IncidentReopened | IncidentMerged | IncidentMarkedFalseAlarm
+    | IncidentReopened | IncidentMerged | IncidentMarkedFalseAlarm | TicketEvent
 )  # fmt: skip
 """The events of one incident's own life, in the order of `schemas.events`."""
 

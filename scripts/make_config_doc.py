@@ -21,7 +21,19 @@ from pydantic import BaseModel, PlainSerializer, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from schemas import alert_rules, channel_care, channels, clusters, config, directory, dispatch, links, oncall, time_intervals
+from schemas import (
+    alert_rules,
+    channel_care,
+    channels,
+    classifying,
+    clusters,
+    config,
+    directory,
+    dispatch,
+    links,
+    oncall,
+    time_intervals,
+)
 from schemas.durations import duration_text
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
@@ -59,6 +71,8 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("rules.routes[]", config.Route),
     ("links", links.Links),
     ("directory.PERSON", directory.Addresses),
+    ("rules.classification", classifying.Classifying),
+    ("rules.classification.rules[]", classifying.ClassificationRule),
     ("rules.oncall", oncall.OnCall),
     ("rules.oncall.people.NAME", oncall.Person),
     ("rules.oncall.teams.NAME", oncall.Team),

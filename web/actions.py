@@ -40,18 +40,18 @@ class Offer:
         return ((self.lead,) if self.lead else ()) + self.plain
 
 
-_RARE = ("set_priority", "merge", "mark_false_alarm")
+_RARE = ("classify", "set_priority", "merge", "mark_false_alarm")
 _OFFERS: dict[IncidentState, Offer] = {
     "triggered": Offer("acknowledge", ("assign", "start_diagnosis", "mitigate", "resolve", "add_note"), _RARE),
     "acknowledged": Offer("resolve", ("assign", "start_diagnosis", "mitigate", "add_note"), _RARE),
     "assigned": Offer("resolve", ("assign", "start_diagnosis", "mitigate", "add_note"), _RARE),
     "diagnosing": Offer("resolve", ("assign", "mitigate", "add_note"), _RARE),
     "mitigated": Offer("resolve", ("assign", "add_note"), _RARE),
-    "resolved": Offer("", ("start_review", "close", "add_note", "reopen"), ("resolve", "merge", "mark_false_alarm")),
-    "in_review": Offer("", ("close", "add_note", "reopen"), ("resolve",)),
-    "closed": Offer("", ("reopen", "add_note")),
+    "resolved": Offer("", ("start_review", "close", "add_note", "reopen"), ("resolve", "classify", *_RARE[2:])),
+    "in_review": Offer("", ("close", "add_note", "reopen"), ("resolve", "classify")),
+    "closed": Offer("", ("reopen", "add_note"), ("classify",)),
     "merged": Offer("", ("add_note",)),
-    "false_alarm": Offer("", ("reopen", "add_note")),
+    "false_alarm": Offer("", ("reopen", "add_note"), ("classify",)),
 }
 """What a page offers in each state. The core decides; this only spares people a refusal."""
 

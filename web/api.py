@@ -14,6 +14,7 @@ from projections.tickets import TicketFilter
 from schemas.commands import Command
 from schemas.errors import CommandRejected
 from schemas.events import IncidentState, LoggedEvent, Priority
+from schemas.tickets import ClassifiedBy
 from web.accounts import User
 from web.guard import api_user
 from web.incidents import OPEN, incident_facts
@@ -76,29 +77,47 @@ async def command(
     return _json({"offset": outcome.offset, "events": [_event(logged) for logged in outcome.events]})
 
 
-@router.get("/incidents", responses=_REFUSALS)
-def incidents(
-    request: Request,
-    user: Reader,
+Part = Annotated[str, Query(max_length=200, description="exactly this, confirmed or suggested")]
+
+
+def wanted_by(
     state: Annotated[list[IncidentState | Literal["open", "all"]] | None, Query()] = None,
     priority: Annotated[list[Priority] | None, Query()] = None,
     service: Annotated[str, Query(max_length=200)] = "",
     text: Annotated[str, Query(max_length=200)] = "",
     opened_after_ms: Annotated[int | None, Query(ge=0, lt=2**53)] = None,
     opened_before_ms: Annotated[int | None, Query(ge=0, lt=2**53)] = None,
-    limit: Limit = 50,
-    offset: Offset = 0,
-) -> Response:
-    """The incidents that match, newest first; `total` counts all of them. `state=open` means any open state."""
+    module: Part = "",
+    organisation: Part = "",
+    problem_type: Part = "",
+) -> TicketFilter:
+    """Which incidents an address asks for. `state=open` means any open state."""
     wanted = TicketFilter(priorities=priority or (), service=service, text=text)
     wanted["opened_after_ms"], wanted["opened_before_ms"] = opened_after_ms, opened_before_ms
+    wanted["module"], wanted["organisation"], wanted["problem_type"] = module, organisation, problem_type
     if state and "all" not in state:
         plain = [name for name in state if name not in ("open", "all")]
         wanted["states"] = [*plain, *(OPEN if "open" in state else ())]  # type: ignore[list-item]
+    return wanted
+
+
+Wanted = Annotated[TicketFilter, Depends(wanted_by)]
+
+
+@router.get("/incidents", responses=_REFUSALS)
+def incidents(request: Request, user: Reader, wanted: Wanted, limit: Limit = 50, offset: Offset = 0) -> Response:
+    """The incidents that match, newest first; `total` counts all of them. `state=open` means any open state."""
     with site_of(request).engine.connect() as conn:
         total = tickets.count_tickets(conn, **wanted)
         found = tickets.list_tickets(conn, limit=limit, offset=offset, **wanted)
     return _json({"total": total, "incidents": found})
+
+
+@router.get("/incident-counts", responses=_REFUSALS)
+def incident_counts(request: Request, user: Reader, wanted: Wanted, by: ClassifiedBy = "module") -> Response:
+    """The incidents that match, counted by one part of their classification; the empty value is not known."""
+    with site_of(request).engine.connect() as conn:
+        return _json({"by": by, "counts": tickets.counts_by(conn, by, **wanted)})
 
 
 @router.get("/incidents/{incident}", responses={**_REFUSALS, 404: {"description": "There is no such incident"}})

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Annotated, Any, get_args
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
@@ -40,17 +40,20 @@ class Filters:
     priority: str = ""
     service: str = ""
     q: str = ""
+    module: str = ""
+    organisation: str = ""
+    problem_type: str = ""
 
-    def address(self, **changes: object) -> str:
-        """The list's address with some of the filters changed."""
-        wanted = {"state": self.state, "priority": self.priority, "service": self.service, "q": self.q} | changes
+    def address(self, path: str = "/", **changes: object) -> str:
+        """The list's address with some of the filters changed, or that of another page that is narrowed alike."""
+        wanted = asdict(self) | changes
         given = {name: value for name, value in wanted.items() if value and (name, value) != ("state", "open")}
-        return "/?" + urlencode(given) if given else "/"
+        return f"{path}?{urlencode(given)}" if given else path
 
     @property
     def narrowed(self) -> bool:
         """Whether something is set that the phone folds away."""
-        return bool(self.priority or self.service or self.q)
+        return replace(self, state="open") != Filters()
 
     @property
     def plain(self) -> bool:
@@ -59,7 +62,8 @@ class Filters:
 
     def wanted(self) -> TicketFilter:
         """The same as the tickets' own filter."""
-        wanted = TicketFilter(service=self.service.strip(), text=self.q.strip())
+        wanted = TicketFilter(service=self.service.strip(), text=self.q.strip(), module=self.module.strip())
+        wanted["organisation"], wanted["problem_type"] = self.organisation.strip(), self.problem_type.strip()
         if self.state != "all":
             wanted["states"] = OPEN
         if self.priority in PRIORITIES:
@@ -70,18 +74,26 @@ class Filters:
 Short = Annotated[str, Query(max_length=200)]
 
 
-@router.get("/")
-def incident_list(
-    request: Request,
-    session: Viewer,
+def filters_of(
     state: Short = "open",
     priority: Short = "",
     service: Short = "",
     q: Short = "",
-) -> Response:
+    module: Short = "",
+    organisation: Short = "",
+    problem_type: Short = "",
+) -> Filters:
+    """The filters in the address."""
+    return Filters("all" if state == "all" else "open", priority, service, q, module, organisation, problem_type)
+
+
+Narrowed = Annotated[Filters, Depends(filters_of)]
+
+
+@router.get("/")
+def incident_list(request: Request, session: Viewer, filters: Narrowed) -> Response:
     """The incidents; for htmx only the rows."""
     site = site_of(request)
-    filters = Filters("all" if state == "all" else "open", priority, service, q)
     number = request.query_params.get("page", "1")
     with site.engine.connect() as conn:
         count = tickets.count_tickets(conn, **filters.wanted())
@@ -94,6 +106,16 @@ def incident_list(
     template = "_rows.html" if request.headers.get("hx-request") else "incidents.html"
     facts: dict[str, Any] = {"filters": filters, "rows": rows, "clocks": clocks, "count": count, "open_states": OPEN}
     return site.view.page(request, template, **facts, page=page, pages=pages, priorities=PRIORITIES)
+
+
+@router.get("/counts")
+def counts_page(request: Request, session: Viewer, filters: Narrowed, by: Short = "module") -> Response:
+    """The incidents that match, counted by one part of their classification."""
+    site = site_of(request)
+    part = next((name for name in tickets.PARTS if name == by), tickets.PARTS[0])
+    with site.engine.connect() as conn:
+        counts = tickets.counts_by(conn, part, **filters.wanted())
+    return site.view.page(request, "counts.html", filters=filters, by=part, parts=tickets.PARTS, counts=counts)
 
 
 @router.get("/incidents/{incident}")

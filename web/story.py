@@ -19,6 +19,7 @@ _GOOD = {"incident_resolved", "incident_closed", "alerts_resolved"}
 _QUIET = {"delivery_requested", "delivery_due", "delivery_started", "sla_clock_started", "delivery_cancelled"}
 _CALM = {"delivery_succeeded"}
 ALERTS_NAMED = 5
+_NAMES = ("assignee", "into", "module", "organisation", "problem_type", "reason")
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class Teller:
         if kind == "accident_proposed":
             return _joined(tell("level", facts["level"]), tell("criterion", facts["criterion"]), f"−{facts['points']}")
         cause = tell("cause", facts["cause_code"]) if facts.get("cause_code") else ""
-        names = (facts.get("assignee", ""), facts.get("into", ""), facts.get("reason", ""))
+        names = [facts.get(name, "") for name in _NAMES]
         return _joined(*names, cause, _names(alerts))
 
 

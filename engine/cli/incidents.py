@@ -18,12 +18,16 @@ from engine.cli.options import (
     settings_of,
 )
 from engine.cli.remote import Remote
-from schemas.commands import Acknowledge, AddNote, Assign, Close, IncidentCommand, Merge, Resolve
+from schemas.commands import Acknowledge, AddNote, Assign, Classify, Close, IncidentCommand, Merge, Resolve
 from schemas.config import Settings
+from schemas.tickets import TicketCommand
 
 app = typer.Typer(no_args_is_help=True, help="See and handle incidents on a running Tocsin. 事件。")
 
 Incident = Annotated[str, typer.Argument(help="as in INC-7")]
+Module = Annotated[str, typer.Option(help="the module 模块")]
+Organisation = Annotated[str, typer.Option(help="the organisation 机构")]
+ProblemType = Annotated[str, typer.Option(help="the problem type 问题类型")]
 
 
 class _Session:
@@ -45,11 +49,15 @@ def list_incidents(
     ctx: typer.Context,
     state: Annotated[str | None, typer.Option(help="triggered, acknowledged, …; open is all that are not over")] = None,
     limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    module: Module = "",
+    organisation: Organisation = "",
+    problem_type: ProblemType = "",
     as_json: JsonOption = False,
 ) -> None:
     """The newest incidents. 事件列表。"""
     session = _session(ctx)
-    params: dict[str, str | int] = {"limit": limit} | ({"state": state} if state else {})
+    parts = {"state": state, "module": module, "organisation": organisation, "problem_type": problem_type}
+    params: dict[str, str | int] = {"limit": limit} | {name: value for name, value in parts.items() if value}
     found = session.remote.get("/api/v1/incidents", **params)["incidents"]
     if as_json:
         print_json(found)
@@ -97,6 +105,34 @@ def note(ctx: typer.Context, incident: Incident, text: Annotated[str, typer.Argu
 
 
 @app.command()
+def classify(
+    ctx: typer.Context,
+    incident: Incident,
+    module: Module = "",
+    organisation: Organisation = "",
+    problem_type: ProblemType = "",
+) -> None:
+    """Say where it belongs, all three at once; what is not given is not known. 分类。"""
+    parts = {"module": module, "organisation": organisation, "problem_type": problem_type}
+    _ask(ctx, Classify(incident=incident, **parts))
+
+
+@app.command()
+def counts(
+    ctx: typer.Context,
+    by: Annotated[str, typer.Option(help="module, organisation or problem_type")] = "module",
+    state: Annotated[str, typer.Option(help="as for list; all counts every incident")] = "all",
+    as_json: JsonOption = False,
+) -> None:
+    """How many incidents belong to which module, organisation or problem type. 分类统计。"""
+    found = _session(ctx).remote.get("/api/v1/incident-counts", by=by, state=state)["counts"]
+    if as_json:
+        print_json(found)
+        return
+    print_table((by, "all", "open"), [(one["value"] or "–", str(one["total"]), str(one["open"])) for one in found])
+
+
+@app.command()
 def resolve(
     ctx: typer.Context,
     incident: Incident,
@@ -130,7 +166,7 @@ def _session(ctx: typer.Context) -> _Session:
     return session
 
 
-def _ask(ctx: typer.Context, command: IncidentCommand) -> None:
+def _ask(ctx: typer.Context, command: IncidentCommand | TicketCommand) -> None:
     """Send one command, and say what it has caused."""
     events = _session(ctx).remote.post("/api/v1/commands", command.model_dump(mode="json"))["events"]
     if not events:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from engine.core import forgetting, notices, rota, silences, triage
+from engine.core import assessing, forgetting, notices, rota, silences, triage
 from engine.core.signals import Taken
 from engine.core.state import REMEMBERED_COMMANDS
 from engine.core.step import Step
 from engine.machines import incident as machine
+from engine.machines import ticket
 from schemas import commands as c
 from schemas import events as e
+from schemas.assessment import AssessmentCommand
 from schemas.drills import RPO_TARGET_MS, RTO_TARGET_MS
 from schemas.errors import CommandRejected
 from schemas.records import Commanded
@@ -49,9 +51,13 @@ def _decide(command: c.Command, record: Commanded, step: Step) -> None:  # noqa:
             silences.expire_silence(command, record, step)
         case c.SetOverride() | c.SwapShifts() | c.SetVacation() | c.RemoveOncallChange():
             rota.decide(command, record, step)
+        case AssessmentCommand():
+            assessing.decide(command, record, step)
         case c.Merge():
             found = step.state.incidents.get(command.incident)
             _log(machine.decide_merge(found, step.state.incidents.get(command.into), command), record, step)
+        case c.Classify():
+            _log(ticket.decide(step.state.incidents.get(command.incident), command), record, step)
         case c.SetPriority():
             _log(_prioritise(step.state.incidents.get(command.incident), command, step), record, step)
         case _:

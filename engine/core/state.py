@@ -18,9 +18,11 @@ from engine.machines.dispatch import Group
 from engine.machines.incident import Incident
 from engine.machines.sla import Clocks
 from schemas.alerts import labels_of
+from schemas.assessment import Period
 from schemas.config import Rules
 from schemas.events import Disposition, NoticeKind, Severity
 from schemas.silences import Silence
+from schemas.tickets import Classification
 
 CORE_VERSION = 2
 """Raised whenever the meaning of the state or of a decision changes: older snapshots are then not read."""
@@ -155,6 +157,10 @@ class State(msgspec.Struct):
     timers: list[Timer] = []
     dispatch: DispatchState = msgspec.field(default_factory=DispatchState)
     oncall: OncallState = msgspec.field(default_factory=OncallState)
+    assessments: dict[str, Period] = {}
+    """Contract/period → its assessment."""
+    classified: dict[str, Classification] = {}
+    """Alert and service → what people said last of where its incidents belong."""
 
 
 encode_state = msgspec.msgpack.Encoder().encode

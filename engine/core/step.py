@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from engine.core import forgetting, notices, triage
+from engine.core import assessing, classifying, forgetting, notices, triage
 from engine.core.registry import Registry
 from engine.core.ruleset import RuleSet
 from engine.core.signals import Call, Moved, OwnAlert, Signal
@@ -75,6 +75,10 @@ class Step:
         self._tell(before, after, data)
         if before is not None and before.state != after.state:
             self.signals.append(Moved(after.id, before.state, after.state))
+        if isinstance(data, e.IncidentClassified):
+            classifying.learn(after, self.state)
+        if isinstance(data, e.IncidentOpened) and (suggested := classifying.suggest(after, self.state, self.rules)):
+            self.incident(suggested, scope=scope)
         return after
 
     def _take_over(self, merged: Incident) -> None:
@@ -100,6 +104,8 @@ class Step:
                 self.timers.set(due, "outage", f"{after.id}|{line.hours}|{after.since_ms}")
         if isinstance(data, e.IncidentResolved) and after.firing > 0 and before is not None and before.is_open:
             self.timers.set(self.at_ms + 1000 * self.rules.grouping.reopen_within_s, "recheck", after.id)
+        if isinstance(data, e.IncidentMitigated | e.IncidentResolved | e.IncidentMerged | e.IncidentMarkedFalseAlarm):
+            assessing.ended(after, self)
 
     def wake(self, kind: Literal["recheck", "outage", "sla"], key: str) -> None:
         """A timer of an incident is due."""
@@ -128,6 +134,7 @@ class Step:
         line = next(line for line in accident.LINES if line.hours == int(hours))
         proposal = accident.propose(found.id, found.outage, found.since_ms, line)
         self.log(proposal, scope=found.scope, subject=f"incident/{found.id}")
+        assessing.propose(proposal, found, self)
 
     # --- clocks -------------------------------------------------------------------------------------------------
 

@@ -10,9 +10,11 @@ from typing import assert_never
 
 import msgspec
 
+from engine.machines import ticket
 from schemas import commands as c
 from schemas import events as e
 from schemas.errors import CommandRejected
+from schemas.tickets import Classification, TicketEvent
 
 OPEN: frozenset[e.IncidentState] = frozenset({"triggered", "acknowledged", "assigned", "diagnosing", "mitigated"})
 """The states in which somebody still has to do something about the trouble itself."""
@@ -51,6 +53,8 @@ class Incident(msgspec.Struct, frozen=True):
     resolved_ms: int = 0
     merged_into: str = ""
     judged_by_hand: bool = False
+    classification: Classification | None = None
+    """As a person said; None while nobody did."""
 
     @property
     def is_open(self) -> bool:
@@ -183,6 +187,8 @@ def _opened(event: e.IncidentOpened, scope: str, at_ms: int) -> Incident:
 
 
 def _changes(incident: Incident, event: e.IncidentEvent, at_ms: int) -> dict[str, object]:  # noqa: C901 - one case per event
+    if isinstance(event, TicketEvent):
+        return ticket.changes(event)
     match event:
         case e.IncidentOpened() | e.NoteAdded():
             return {}

@@ -44,6 +44,8 @@ def busy_log() -> EventLog:
         requested("INC-2.4", "INC-2"),
         e.DeliveryCancelled("INC-2.4", "acknowledged"),
         e.IncidentMitigated("INC-2"),
+        e.ClassificationSuggested("INC-2", module="pay\0", why={"module": "rule"}),
+        e.IncidentClassified("INC-2", "payments", "bank", "disk\0"),
         opened("INC-3", alert(incident="INC-3"), outage="business"),
         e.AccidentProposed("INC-3", "ordinary", "一般.1", 15, "business", 8, T0),
         e.AccidentProposed("INC-3", "major", "重大.1", 30, "business", 24, T0),

@@ -88,6 +88,11 @@ def test_an_incident_is_opened_handled_and_proven(tocsin: Tocsin) -> None:
     assert tocsin("incidents", "ack", incident).stdout == f"{incident}: already so\n"
     assert "incident_assigned" in tocsin("incidents", "assign", incident, "王芳").stdout
     assert "note_added" in tocsin("incidents", "note", incident, "回滚中").stdout
+    said = ("--module", "订单", "--problem-type", "capacity")
+    assert "incident_classified" in tocsin("incidents", "classify", incident, *said).stdout
+    assert incident in tocsin("incidents", "list", "--module", "订单").stdout
+    assert incident not in tocsin("incidents", "list", "--module", "支付").stdout
+    assert json.loads(tocsin("incidents", "counts", "--json").stdout) == [{"value": "订单", "total": 1, "open": 1}]
     assert "incident_resolved" in tocsin("incidents", "resolve", incident, "--solution", "rolled back").stdout
     assert "incident_closed" in tocsin("incidents", "close", incident).stdout
     shown = tocsin("incidents", "show", incident).stdout

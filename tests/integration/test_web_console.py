@@ -17,7 +17,7 @@ from web.reports import weekly
 from web.texts import LANGUAGES, TEXTS
 
 PAGES = ("/", "/?state=all", "/incidents/INC-1", "/report", "/ledger", "/trends", "/sla", "/assessment", "/channels",
-         "/account", "/users", "/api/docs")  # fmt: skip
+         "/account", "/users", "/counts", "/api/docs")  # fmt: skip
 NASTY = """<script>alert(1)</script>"'><img src=x onerror=alert(2)>{{7*7}}"""
 WEB = Path(__file__).parents[2] / "web"
 

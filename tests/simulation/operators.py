@@ -81,8 +81,9 @@ class Operator:
             lambda: c.ReportIncident(title="users complain", outage=dice.choice((None, "business", "database"))),
             lambda: c.TestChannel(channel=dice.choice(("chat", "phone", "smoke"))),
             lambda: some_silence(self._world, self._tocsin.auditor.holding),
+            lambda: c.Classify(incident=one, module=dice.choice(("", "payments", "orders")), problem_type="disk"),
         )
-        weights = (3, 2, 1, 1, 1, 3, 1, 2, 1, 3, 1, 1, 1, 1, 4)
+        weights = (3, 2, 1, 1, 1, 3, 1, 2, 1, 3, 1, 1, 1, 1, 4, 1)
         return dice.choices(makers, weights)[0]()
 
     async def _command(self, command: c.Command, command_id: str) -> None:

@@ -27,6 +27,7 @@ ON_ONE: list[c.Command] = [
     c.Merge(incident="INC-1", into="INC-2"),
     c.MarkFalseAlarm(incident="INC-1", reason="a drill"),
     c.SetPriority(incident="INC-1", urgency=4, impact=3),
+    c.Classify(incident="INC-1", module="payments"),
 ]
 
 

@@ -28,6 +28,7 @@ ALERTS = st.builds(
 INCIDENTS = st.sampled_from(["INC-1", "INC-2", "INC-3"])
 COMMANDS = st.one_of(
     st.builds(c.Acknowledge, incident=INCIDENTS),
+    st.builds(c.Classify, incident=INCIDENTS, module=st.sampled_from(["", "payments"])),
     st.builds(c.Assign, incident=INCIDENTS, assignee=st.sampled_from(["li", "wang"])),
     st.builds(c.Mitigate, incident=INCIDENTS),
     st.builds(c.Resolve, incident=INCIDENTS),
