@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from engine.cli.cluster_side import bootstrap_cluster, cluster_admin
 from engine.cli.options import ConfigOption, JsonOption, print_json, print_table, settings_of
 
 if TYPE_CHECKING:
     from engine.cluster_admin import PartitionState
-
-# Faust and Kafka's clients take half a second to import: only the commands that speak to a cluster wait for them.
 
 app = typer.Typer(help="Kafka before PostgreSQL: make, look at and change the cluster. 集群。", no_args_is_help=True)
 
@@ -25,8 +24,6 @@ def worker(
 ) -> None:
     """Run one worker of the cluster until SIGTERM or Ctrl-C. 启动集群工作进程。"""
     chosen: Literal["faust", "aiokafka"] = "aiokafka" if source == "aiokafka" else "faust"
-    from engine import bootstrap_cluster
-
     bootstrap_cluster.run_worker(settings_of(config), source=chosen)
 
 
@@ -41,8 +38,6 @@ def init(
     ] = False,
 ) -> None:
     """Make the topic and the tables, or say what is wrong with them. 建立主题与表。Exit code 1 if something is."""
-    from engine import cluster_admin
-
     made, faults = cluster_admin.initialise(settings_of(config), correct=correct, adopt=adopt)
     typer.echo("the topic is made" if made else "the topic is there")
     for fault in faults:
@@ -55,8 +50,6 @@ def init(
 @app.command("configure")
 def configure(config: ConfigOption = None) -> None:
     """Put the rules of this file in force in the whole cluster, also where it has had them before. 下发规则。"""
-    from engine import cluster_admin
-
     number, digest = cluster_admin.insist_on_rules(settings_of(config))
     typer.echo(f"rules {digest[:12]} are version {number} of the cluster; its workers send them to every partition")
 
@@ -72,8 +65,6 @@ def rekey(
 
     Nothing is sent. Exit code 1 where the events of a scope are not those of before.
     """
-    from engine import cluster_admin
-
     done = cluster_admin.rekey(settings_of(config), settings_of(source))
     typer.echo(f"{done.records} records decided again; {done.events} events in {done.scopes} scopes")
     if done.differing:
@@ -85,8 +76,6 @@ def rekey(
 @app.command("status")
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """The processes, the partitions with their holders and lag, and the scopes that make most work. 集群状态。"""
-    from engine import cluster_admin
-
     found = cluster_admin.state_of(settings_of(config))
     if as_json:
         print_json(found)
@@ -112,8 +101,6 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 @app.command("lag")
 def lag(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """How many records each partition has that are not decided yet. 各分区积压。"""
-    from engine import cluster_admin
-
     found = cluster_admin.state_of(settings_of(config))
     if as_json:
         print_json({"lag": found.lag, "partitions": found.partitions})

@@ -15,6 +15,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine import bootstrap
+from engine.cli.doctor_cluster import examine_cluster
 from engine.cli.findings import Finding
 from engine.cli.options import ConfigOption, JsonOption, print_json, reading, settings_of
 from engine.store import Store, partitions, verify_log
@@ -53,8 +54,6 @@ def examine(config: Path | None) -> Iterator[Finding]:
     yield Finding("settings", "ok", f"read; rules {settings.rules.digest[:12]}")
     yield from _database(settings)
     if settings.cluster is not None:
-        from engine.cli.doctor_cluster import examine_cluster  # Kafka's client takes half a second to import
-
         yield from examine_cluster(settings)
     yield _disk(settings)
     yield from _notifications(settings)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from engine import cluster_admin
+from engine.cli.cluster_side import cluster_admin
 from engine.cli.findings import Finding
-from engine.cluster_admin import ClusterState
 from schemas.clusters import Cluster
 from schemas.config import Settings
 from schemas.errors import ConfigError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from engine.cluster_admin import ClusterState
 
 SKEW_WARN_MS, SKEW_FAIL_MS = 500, 5_000
 """Of clocks against the database's. Records carry their process's clock, and a partition's time never goes back."""

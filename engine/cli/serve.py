@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from engine import bootstrap
+from engine.cli.cluster_side import bootstrap_cluster
 from engine.cli.options import ConfigOption, settings_of
 from engine.cli.overrides import Given, with_given
 from schemas.config import Settings
@@ -34,8 +35,6 @@ def serve(
 
     settings = read()
     if settings.cluster is not None:
-        from engine import bootstrap_cluster  # Kafka's client: half a second that one machine alone need not wait
-
         bootstrap_cluster.run_web(settings)
     else:
         bootstrap.run(settings, standby=standby, read=read)
