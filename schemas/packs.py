@@ -6,16 +6,23 @@ Packs are YAML files under `packs/`, read as files. A pack states facts; who eva
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 Operator = Literal[">", ">=", "<", "<=", "="]
 Level = Literal["warning", "critical"]
+Origin = Literal[
+    "prometheus", "composite", "postgresql", "mysql", "dameng", "redis", "sentinel", "http", "log",
+]  # fmt: skip
+"""Who can read an indicator: Prometheus, other indicators taken together, or a system asked in its own language."""
 
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION: Final = re.compile(r"(\d{1,6})([smhd])")
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_CONDITION: Final = re.compile(r"\{([a-z0-9][a-z0-9_.-]*)\} *(>=|<=|>|<|=) *(-?\d+(?:\.\d+)?)")
+_JOINED: Final = re.compile(r"(?:C|and|or|[() ])+")
 _REQUIREMENT: Final = re.compile(r"R[1-9]\d?(\.[1-9]\d?)?")
 RESERVED_LABELS: Final = frozenset({"alertname", "severity", "pack", "indicator", "requirement"})
 """Labels that the exported rules set themselves."""
@@ -70,9 +77,10 @@ class Indicator(_Section):
     id: Name
     """Begins with the id of its pack: ``redis.mem_pct``."""
     title: Title
-    source: Literal["prometheus"]
+    source: Origin
     query: Query
-    """PromQL. Each series of its result is judged by itself."""
+    """In the language of its source. Prometheus: PromQL, each series of its result is judged by itself. Databases: SQL
+    that gives one number. Composite: ``{redis.hit_pct} < 60 and {db.qps_jump} > 1.5``, with ``or`` and brackets."""
     unit: Annotated[str, AfterValidator(_said)]
     op: Operator
     """How the value stands to a threshold when there is trouble."""
@@ -97,12 +105,24 @@ class Indicator(_Section):
             worse = self.warn < self.crit if self.op in (">", ">=") else self.warn > self.crit
             if self.op == "=" or not worse:
                 raise ValueError(f"crit: expected a threshold beyond warn, in the direction of {self.op}")
+        if self.source == "composite" and not (
+            self.conditions() and _JOINED.fullmatch(_CONDITION.sub("C", self.query.strip()))
+        ):
+            raise ValueError("query: expected conditions like {redis.hit_pct} < 60, joined by and, or and brackets")
         for label in self.labels:
             if not _LABEL.fullmatch(label):
                 raise ValueError(f"labels: {label!r} is no name of a label")
             if label in RESERVED_LABELS:
                 raise ValueError(f"labels.{label}: is set by the pack itself")
         return self
+
+    def conditions(self) -> tuple[tuple[str, str, str], ...]:
+        """Of a composite: each indicator that it looks at, with operator and threshold."""
+        return tuple(_CONDITION.findall(self.query)) if self.source == "composite" else ()
+
+    def combined(self, spell: Callable[[str, str, str], str]) -> str:
+        """Of a composite: its query with each condition spelt out by `spell(indicator, operator, threshold)`."""
+        return _CONDITION.sub(lambda found: spell(found[1], found[2], found[3]), self.query.strip())
 
     @property
     def thresholds(self) -> dict[Level, float]:
@@ -119,6 +139,8 @@ class Pack(_Section):
     title: Title
     system: Name
     """What is watched: ``tocsin``, ``redis``."""
+    needs: Title | None = None
+    """What must be there so that its figures exist: exporters, scrape jobs, rights."""
     indicators: tuple[Indicator, ...]
 
     @model_validator(mode="after")
@@ -133,3 +155,54 @@ class Pack(_Section):
                 raise ValueError(f"indicators[{index}].id: {indicator.id} is given twice")
             seen.add(indicator.id)
         return self
+
+
+class Override(_Section):
+    """Other thresholds for some instances, without copying the pack."""
+
+    indicator: Name
+    match: Annotated[dict[str, str], Field(min_length=1)]
+    """The instances: those whose labels have these values."""
+    warn: Threshold | None = None
+    """Absent: as in the pack."""
+    crit: Threshold | None = None
+    hold: Annotated[int | None, BeforeValidator(lambda text: None if text is None else seconds(text))] = None
+    off: bool = False
+    """Not watched there at all."""
+
+    @field_validator("match")
+    @classmethod
+    def _names_of_labels(cls, match: dict[str, str]) -> dict[str, str]:
+        for label, value in match.items():
+            if not _LABEL.fullmatch(label) or not value:
+                raise ValueError(f"expected names of labels with values, got {label!r}: {value!r}")
+        return match
+
+
+class Overrides(_Section):
+    """A file of overrides; of two for the same instance the first counts."""
+
+    overrides: tuple[Override, ...]
+
+
+class Promise(_Section):
+    """One promise of the contract (R2–R10), and what watches it."""
+
+    id: Name
+    requirement: Annotated[str, AfterValidator(_numbered)]
+    title: Title
+    indicators: tuple[Name, ...] = ()
+    otherwise: Title | None = None
+    """Where no indicator can: what else keeps it, or that nothing does yet."""
+
+    @model_validator(mode="after")
+    def _watched_or_said(self) -> Self:
+        if not self.indicators and self.otherwise is None:
+            raise ValueError("indicators: expected at least one, or `otherwise`")
+        return self
+
+
+class Promises(_Section):
+    """All promises, in the order of the requirements."""
+
+    promises: tuple[Promise, ...]
