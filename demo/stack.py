@@ -49,7 +49,7 @@ class Stack:
     def write_configuration(self) -> None:
         """Fill in the templates. Tokens are drawn anew for each run and kept in files that only the owner reads."""
         at = self.addresses
-        tokens = {name: self._token_file(name) for name in ("alertmanager", "prometheus")}
+        tokens = {name: self._token_file(name) for name in ("alertmanager", "prometheus", "links")}
         shop = "\n".join(
             f"      - targets: ['127.0.0.1:{port}']\n        labels: {{namespace: mall, service: {service}}}"
             for service, port in at.shop
@@ -57,6 +57,7 @@ class Stack:
         values = {
             "folder": self.folder, "port": at.tocsin, "mail_port": at.mail, "robot_port": at.robot,
             "token_file": tokens["alertmanager"], "second_token_file": tokens["prometheus"],
+            "link_key_file": tokens["links"],
             "tocsin": f"127.0.0.1:{at.tocsin}", "tocsin_hook": f"http://127.0.0.1:{at.tocsin}/hooks/alertmanager",
             "alertmanager": f"127.0.0.1:{at.alertmanager}", "rules": self.folder / "rules.yml",
             "pack": self.folder / "tocsin.rules.yml", "shop": shop,

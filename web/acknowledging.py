@@ -6,6 +6,7 @@ Opening it changes nothing: chat programs open links by themselves to preview th
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
@@ -44,7 +45,7 @@ async def _page(request: Request, permit: Permit | None, said: str = "") -> Resp
     ticket = await run_in_threadpool(_ticket, site, permit.incident) if permit is not None else None
     if permit is None or ticket is None:
         return site.view.page(request, "message.html", status=404, message="link.void")
-    facts = {"ticket": ticket, "title": _masked(ticket.title), "permit": permit, "said": said}
+    facts: dict[str, Any] = {"ticket": ticket, "title": _masked(ticket.title), "permit": permit, "said": said}
     page = site.view.page(request, "acknowledge.html", **facts)
     page.headers["Cache-Control"] = "no-store"
     return page

@@ -14,6 +14,7 @@ from engine.core import notices
 from engine.core.signals import Call, Ended, Moved, Taken
 from engine.core.step import Step
 from engine.machines import escalation as machine
+from engine.machines import oncall
 from engine.machines.escalation import Escalation, Scene
 from engine.machines.incident import Incident
 from schemas import events as e
@@ -58,7 +59,8 @@ def _call(call: Call, step: Step) -> None:
     known = step.state.oncall.escalations.get(about.id, {}).get(call.policy)
     if call.kind == "resolved" or (call.kind == "breached" and known is not None and known.ended):
         for person in known.told if known is not None else ():
-            _tell(person, _notice(call.kind, about, call.reason, call.lines, step), about, step)
+            if not _sleeps(person, about, step):
+                _tell(person, _notice(call.kind, about, call.reason, call.lines, step), about, step)
         return
     if not about.is_open or call.kind not in _STARTS:
         return
@@ -71,6 +73,15 @@ def _call(call: Call, step: Step) -> None:
         scope=about.scope, subject=f"incident/{about.id}",
     )  # fmt: skip
     _advance(about.id, fresh, step)
+
+
+def _sleeps(person: str, about: Incident, step: Step) -> bool:
+    """Whether news that asks nobody to act has to leave this person alone: quiet hours, or a vacation."""
+    rule = step.rules.oncall.people.get(person)
+    if rule is None or about.priority == "P1":
+        return rule is None
+    changes = step.state.oncall.changes.values()
+    return bool(oncall.quiet_until(rule, step.rules, step.at_ms)) or oncall.away(person, changes, step.at_ms)
 
 
 def _moved(moved: Moved, step: Step) -> None:
