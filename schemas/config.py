@@ -25,6 +25,7 @@ from schemas.channels import EmailChannel as EmailChannel
 from schemas.channels import WebhookChannel as WebhookChannel
 from schemas.classifying import Classifying
 from schemas.clusters import Cluster
+from schemas.contracts import Contract
 from schemas.denoise import Denoise
 from schemas.directory import Addresses, channels_without_address
 from schemas.dispatch import Dispatch
@@ -166,6 +167,8 @@ class Rules(AlertRules, Denoise):
     """Where incidents belong: suggestions until a person says so, see [tickets](tickets.md)."""
     oncall: OnCall = OnCall()
     """People, schedules and escalation policies: see [on call](oncall.md)."""
+    contracts: dict[Name, Contract] = {}
+    """Service contracts that are assessed, by a short name: see [assessment](assessment.md)."""
     dispatch: Dispatch = Dispatch()
     """Notification groups as Alertmanager makes them, beside incidents; off without a `route`."""
 
@@ -230,6 +233,9 @@ class Server(Section):
     behind_tls_proxy: bool = False
     max_body_bytes: Annotated[int, Field(ge=1024)] = 5 * 1024 * 1024
     session_hours: Annotated[int, Field(ge=1, le=720)] = 12
+    second_factor_for: frozenset[Literal["viewer", "operator", "manager", "admin"]] = frozenset()
+    """The roles that must give an authenticator app's code after their password. Who has none yet still signs in, and
+    must enrol before anything else; everybody may enrol. See [security](security.md)."""
     alertmanager_api: Literal["token", "open"] = "token"
     """Who may use Alertmanager's API (``/api/v2``: amtool, karma, Grafana): who shows a user's API token, or everybody
     on this machine (``open``, as Alertmanager has it; on a loopback address without a proxy only)."""

@@ -12,7 +12,6 @@ from engine.machines import incident as machine
 from engine.machines import ticket
 from schemas import commands as c
 from schemas import events as e
-from schemas.assessment import AssessmentCommand
 from schemas.drills import RPO_TARGET_MS, RTO_TARGET_MS
 from schemas.errors import CommandRejected
 from schemas.records import Commanded
@@ -51,7 +50,10 @@ def _decide(command: c.Command, record: Commanded, step: Step) -> None:  # noqa:
             silences.expire_silence(command, record, step)
         case c.SetOverride() | c.SwapShifts() | c.SetVacation() | c.RemoveOncallChange():
             rota.decide(command, record, step)
-        case AssessmentCommand():
+        case (
+            c.OpenAssessment() | c.RateService() | c.JudgeServiceItem() | c.ProposeDeduction() | c.DecideDeduction()
+            | c.ReceiveAssessmentDocuments() | c.SignAssessment()
+        ):  # fmt: skip
             assessing.decide(command, record, step)
         case c.Merge():
             found = step.state.incidents.get(command.incident)
