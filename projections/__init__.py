@@ -6,6 +6,7 @@ from projections.assessment import AssessmentProjection
 from projections.deliveries import DeliveryProjection
 from projections.held import HeldProjection
 from projections.ledger import LedgerProjection
+from projections.measures import MeasureProjection
 from projections.noise import NoiseProjection
 from projections.projection import Projection, ProjectionStatus
 from projections.projector import Projector, create_tables
@@ -27,6 +28,7 @@ def ALL(timezone: str = "Asia/Shanghai") -> list[Projection]:
         SlaProjection(),
         AssessmentProjection(),
         TrendProjection(timezone),
+        MeasureProjection(timezone),
         LedgerProjection(),
         HeldProjection(),
         DeliveryProjection(),
