@@ -12,6 +12,7 @@ from engine.cli import (
     backup,
     cluster,
     config,
+    coverage,
     demo,
     doctor,
     explain,
@@ -84,6 +85,7 @@ app.add_typer(journal.app, name="journal")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(oncall.app, name="oncall")
 app.add_typer(config.app, name="config")
+packs.app.command("coverage")(coverage.coverage)
 app.add_typer(packs.app, name="packs")
 app.add_typer(projections.app, name="projections")
 app.add_typer(rules.app, name="rules")

@@ -33,7 +33,7 @@ class Coverage(NamedTuple):
 
 
 def load_promises(packs: Sequence[Pack], folder: Path = FOLDER) -> tuple[Promise, ...]:
-    """The promises beside the packs of a folder; none where there is no such file. Raises ConfigError with its place."""
+    """The promises beside the packs of a folder; none without such a file. Raises ConfigError."""
     file = folder / "promises" / "promises.yaml"
     if not file.is_file():
         return ()

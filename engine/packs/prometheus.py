@@ -26,9 +26,9 @@ def rule_file(pack: Pack, *, packs: Sequence[Pack] = (), overrides: Sequence[Ove
     queries = _queries((*others, pack))
     rules = [(one.interval_s, rule) for one in pack.indicators for rule in _rules(pack, one, queries, overrides)]
     groups = [
-        {"name": f"{pack.id}-{interval_s}s", "interval": f"{interval_s}s", "rules": [r for i, r in rules if i == interval_s]}
-        for interval_s in sorted({interval_s for interval_s, _ in rules})
-    ]  # fmt: skip
+        {"name": f"{pack.id}-{at}s", "interval": f"{at}s", "rules": [rule for every, rule in rules if every == at]}
+        for at in sorted({every for every, _ in rules})
+    ]
     left_out = [indicator.id for indicator in pack.indicators if indicator.id not in queries]
     head = f"# Written by `tocsin packs rules {pack.id}`; change the pack, not this file.\n"
     head += "".join(f"# Not for Prometheus: {name}\n" for name in left_out)

@@ -63,7 +63,9 @@ def load_overrides(file: Path, packs: tuple[Pack, ...]) -> tuple[Override, ...]:
     problems = []
     for index, override in enumerate(overrides):
         if override.indicator not in known:
-            problems.append(Problem(("overrides", index, "indicator"), f"no pack has an indicator {override.indicator}"))
+            problems.append(
+                Problem(("overrides", index, "indicator"), f"no pack has an indicator {override.indicator}")
+            )
             continue
         try:
             overridden(known[override.indicator], override)
