@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from projections.assessment import AssessmentProjection
+from projections.assessment_periods import AssessmentPeriods
 from projections.deliveries import DeliveryProjection
 from projections.held import HeldProjection
 from projections.ledger import LedgerProjection
+from projections.links import LinkProjection
 from projections.measures import MeasureProjection
 from projections.noise import NoiseProjection
 from projections.projection import Projection, ProjectionStatus
@@ -25,8 +27,10 @@ def ALL(timezone: str = "Asia/Shanghai") -> list[Projection]:
     return [
         TicketProjection(),
         TimelineProjection(),
+        LinkProjection(),
         SlaProjection(),
         AssessmentProjection(),
+        AssessmentPeriods(),
         TrendProjection(timezone),
         MeasureProjection(timezone),
         LedgerProjection(),

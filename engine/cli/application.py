@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from engine import bootstrap
 from engine.cli import (
+    assess,
     backup,
     cluster,
     config,
@@ -24,6 +25,7 @@ from engine.cli import (
     oncall,
     packs,
     projections,
+    reports,
     rules,
     serve,
     users,
@@ -75,6 +77,8 @@ app.command("ingest")(ingest.ingest)
 app.command("explain")(explain.explain)
 app.command("whatif")(whatif.whatif)
 app.command("noise")(noise.noise)
+app.command("assess")(assess.assess)
+app.command("report")(reports.report)
 app.command("doctor")(doctor.doctor)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)

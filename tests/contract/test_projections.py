@@ -16,6 +16,7 @@ from projections.pruning import prune
 from projections.tickets import get_ticket
 from schemas import events as e
 from schemas.errors import CommandRejected, StoreUnavailable
+from tests.assessments import assessed_period
 from tests.events import T0, EventLog, alert, opened, requested, rolled_up, whole_life
 
 NAMES = [projection.name for projection in ALL()]
@@ -46,9 +47,17 @@ def busy_log() -> EventLog:
         e.IncidentMitigated("INC-2"),
         e.ClassificationSuggested("INC-2", module="pay\0", why={"module": "rule"}),
         e.IncidentClassified("INC-2", "payments", "bank", "disk\0"),
+        e.IncidentHandedOver("INC-2", "wu", "li", "night\0"),
+        e.IncidentVerified("INC-1", "user:wu", "fine"),
+        e.IncidentSplit("INC-2", "INC-5", [again.fingerprint], "another\0"),
+        opened("INC-5", again),
+        e.IncidentLinked("INC-5", "INC-2", "related", "a\0b"),
+        e.IncidentLinked("INC-5", "INC-1", "caused_by"),
+        e.IncidentUnlinked("INC-5", "INC-1"),
         opened("INC-3", alert(incident="INC-3"), outage="business"),
         e.AccidentProposed("INC-3", "ordinary", "一般.1", 15, "business", 8, T0),
         e.AccidentProposed("INC-3", "major", "重大.1", 30, "business", 24, T0),
+        *assessed_period(),
         e.IncidentMerged("INC-3", "INC-2"),
         opened("INC-4", title="a NUL \0 in a title", service="a\0b"),
         e.IncidentMarkedFalseAlarm("INC-4", "a drill"),
