@@ -36,6 +36,8 @@ def _clock(text: str) -> str:
 def _local(at: datetime) -> datetime:
     if at.tzinfo is not None:
         raise ValueError("expected a local time without offset: the time zone is that of the schedule")
+    if not 1971 <= at.year <= 2200:
+        raise ValueError("expected a year between 1971 and 2200")
     return at
 
 

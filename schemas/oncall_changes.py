@@ -92,7 +92,9 @@ class _Command(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
 
-Moment = Annotated[int, Field(ge=0, le=2**53, description="UTC milliseconds")]
+LATEST_MS = 4_102_444_800_000
+"""2100-01-01: nobody plans beyond it."""
+Moment = Annotated[int, Field(ge=0, le=LATEST_MS, description="UTC milliseconds, before 2100")]
 Key = Annotated[str, Field(min_length=1, max_length=63, description="as in the rules")]
 Reason = Annotated[str, Field(max_length=500)]
 

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from schemas.errors import CommandRejected
+from schemas.oncall_changes import LATEST_MS
 from schemas.roster import Roster, Shift
 from web.accounts import User
 from web.actions import ask, reason_told
@@ -24,7 +25,7 @@ from web.site import site_of
 
 router = APIRouter()
 Reader = Annotated[User, Depends(api_user("viewer"))]
-Millis = Annotated[int, Query(ge=0, le=2**53)]
+Millis = Annotated[int, Query(ge=0, le=LATEST_MS)]
 Key = Annotated[str, Query(max_length=63)]
 
 DAY_MS = 86_400_000

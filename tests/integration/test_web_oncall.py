@@ -70,9 +70,7 @@ async def test_programs_ask_who_shifts_gaps_and_calendars(site: Installation) ->
     at = {"at_ms": NOON + 7 * 86_400_000}
     duty = (await browser.get("/api/v1/oncall", params=at)).json()["oncall"]["primary"]
     assert duty == {"person": "wang", "why": "layer", "by": "weeks", "instead_of": ""}
-    found = (await browser.get("/api/v1/oncall/shifts", params={"schedule": "primary", "days": 14})).json()[
-        "shifts"
-    ]
+    found = (await browser.get("/api/v1/oncall/shifts", params={"schedule": "primary", "days": 14})).json()["shifts"]
     assert [one["duty"]["person"] for one in found] == ["li", "wang", "li"]
     assert (await browser.get("/api/v1/oncall/gaps")).json() == {"gaps": []}
     assert (await browser.get("/api/v1/oncall", params={"schedule": "x"})).status_code == 404

@@ -303,3 +303,10 @@ def test_the_past_is_not_asked_of_a_clock() -> None:
     assert {(one.weekday(), one.hour, one.minute) for one in starts} == {(0, 9, 0)}
     assert len(found) == 522
     assert timedelta(milliseconds=found[0].ends_ms - found[0].starts_ms) == timedelta(weeks=1)
+
+
+@pytest.mark.parametrize("starts", ["9999-12-31T00:00", "0001-01-01T00:00"])
+def test_times_that_no_calendar_reaches_are_refused(starts: str) -> None:
+    """Years before 1971 and after 2200 are mistakes, and would be errors of arithmetic later."""
+    with pytest.raises(ValidationError, match="between 1971 and 2200"):
+        rules({"starts": starts})
