@@ -54,6 +54,7 @@ from web.accounts import Accounts
 from web.app import create_app, use_reload
 from web.channel_preview import use_previews
 from web.desk import use_desk
+from web.reporting.mailing import Mailing
 
 log = structlog.get_logger(__name__)
 
@@ -243,7 +244,7 @@ async def serve(settings: Settings, *, standby: bool = False, read: Callable[[],
         await runtime.start()
         outbox = Outbox(runtime, notifiers, signer=Signer(settings.links, settings.rules.external_url))
         delivering = asyncio.create_task(outbox.run(), name="outbox")
-        anchoring = asyncio.create_task(_keep_anchoring(settings, store, runtime), name="anchors")
+        anchoring = asyncio.create_task(_keep_telling(settings, store, runtime), name="anchors")
         pruning = keep_pruning(store.writing, settings.store.keep_details_days, runtime.now_ms)
         tidying = asyncio.create_task(pruning, name="pruning")
         shadowing = asyncio.create_task(shadow.run(runtime.metrics.registry), name="shadow rules")
@@ -284,9 +285,16 @@ async def _become_writer(store: Store, *, standby: bool) -> None:
         log.warning("standby_takes_over")
 
 
-async def _keep_anchoring(settings: Settings, store: Store, runtime: EmbeddedRuntime) -> None:
+async def _keep_telling(settings: Settings, store: Store, runtime: EmbeddedRuntime) -> None:
+    """Anchors and reports at their times, where they are set."""
+    kept = []
     if settings.anchors.file is not None or settings.anchors.syslog or settings.anchors.email:
-        await keep_anchoring(store, settings.anchors, runtime.now_ms, anchor_mail(settings))
+        kept.append(keep_anchoring(store, settings.anchors, runtime.now_ms, anchor_mail(settings)))
+    channel = settings.channels.get(settings.reports.email)
+    if isinstance(channel, EmailChannel):
+        send = EmailNotifier(settings.reports.email, channel).send_page
+        kept.append(Mailing(store.engine, store.writing, settings, send).run(runtime.now_ms))
+    await asyncio.gather(*kept)
 
 
 async def serve_web(

@@ -167,7 +167,8 @@ def _coverage(conn: Connection, period: Period, made_ms: int, timezone: str) -> 
     at = checkpoints.c
     known = conn.execute(select(at.partition, at.position, at.halted_reason).where(at.name == MeasureProjection.name))
     read = {partition: (position, halted or "") for partition, position, halted in known}
-    heads = dict(conn.execute(select(_log.c.partition, func.max(_log.c.seq)).group_by(_log.c.partition)).tuples().all())
+    latest = select(_log.c.partition, func.max(_log.c.seq)).group_by(_log.c.partition)
+    heads = {int(row[0]): int(row[1]) for row in conn.execute(latest)}
     log_from_ms = conn.scalar(select(func.min(_log.c.at_ms)).where(_log.c.seq == 0))
     zone = ZoneInfo(timezone)
     begins = datetime.combine(date.fromisoformat(period.first_day), datetime.min.time(), zone)

@@ -32,6 +32,7 @@ from schemas.dispatch import Dispatch
 from schemas.events import Priority, Severity
 from schemas.links import Links
 from schemas.oncall import OnCall
+from schemas.report_mailing import ReportMailing
 from schemas.sections import Language as Language
 from schemas.sections import Name, NameOrNone, Seconds, Section, WithSecrets
 
@@ -318,6 +319,8 @@ class Settings(Section):
     server: Server = Server()
     store: Store = Store()
     anchors: Anchors = Anchors()
+    reports: ReportMailing = ReportMailing()
+    """Reports by e-mail, of each day, week or month: see [reports](reports.md)."""
     sources: dict[Name, Source] = {}
     channels: dict[Name, Channel] = {}
     links: Links = Links()
@@ -353,13 +356,13 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
-    def _anchors_go_by_email(self) -> Self:
-        name = self.anchors.email
-        if name is None:
-            return self
-        if name not in self.channels:
-            raise ValueError(f"anchors.email: no channel named {name!r}")
-        kind = self.channels[name].type
-        if kind != "email":
-            raise ValueError(f"anchors.email: channel {name!r} is of type {kind}, expected one of type email")
+    def _anchors_and_reports_go_by_email(self) -> Self:
+        for key, name in (("anchors", self.anchors.email), ("reports", self.reports.email)):
+            if not name:
+                continue
+            if name not in self.channels:
+                raise ValueError(f"{key}.email: no channel named {name!r}")
+            kind = self.channels[name].type
+            if kind != "email":
+                raise ValueError(f"{key}.email: channel {name!r} is of type {kind}, expected one of type email")
         return self

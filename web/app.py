@@ -35,6 +35,7 @@ from web import (
     rules,
     rules_api,
     signin,
+    summaries,
 )
 from web.accounts import Accounts
 from web.alertmanager import alertmanager_routes, may_send
@@ -99,7 +100,7 @@ def create_app(
         app.include_router(router)
     for router in (admin.router, rules.router, rules_api.router, channel_preview.router):
         app.include_router(router)
-    for router in (oncall.router, acknowledging.router):
+    for router in (oncall.router, acknowledging.router, summaries.router):
         app.include_router(router)
     app.add_api_route("/events", events, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", metrics, methods=["GET"], include_in_schema=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage
@@ -80,6 +81,26 @@ class EmailNotifier:
         """
         letter = self._headed(subject, message_id, at_ms)
         letter.set_content(text, cte="base64")
+        return await self._hand_over(letter, self._channel.to)
+
+    async def send_page(
+        self,
+        subject: str,
+        bodies: tuple[str, str],
+        files: Sequence[tuple[str, str, bytes]],
+        message_id: str,
+        at_ms: int,
+    ) -> Receipt:
+        """Mail a page that is about no incident, as plain text and HTML, with files (name, media type, content).
+
+        The answer and the errors are those of `deliver`.
+        """
+        letter = self._headed(subject, message_id, at_ms)
+        letter.set_content(bodies[0], cte="base64")
+        letter.add_alternative(bodies[1], subtype="html", cte="base64")
+        for name, media_type, content in files:
+            main, _, sub = media_type.partition(";")[0].partition("/")
+            letter.add_attachment(content, maintype=main, subtype=sub, filename=name)
         return await self._hand_over(letter, self._channel.to)
 
     async def _hand_over(self, letter: EmailMessage, to: tuple[str, ...]) -> Receipt:

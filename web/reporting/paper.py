@@ -24,6 +24,7 @@ SIMPLIFIED = 2
 """Place of the simplified Chinese face in the collection."""
 COLUMNS, ROWS = 10, 60
 """Columns in one table on a page, and rows before a table refers to the workbook."""
+MARGIN = 12
 BLUE, PALE = (31, 78, 121), (221, 235, 247)
 
 
@@ -40,7 +41,7 @@ def paper(content: Content, language: Language, more: str) -> bytes:
     pdf = FPDF(orientation="landscape", format="A4")
     pdf.add_font("cjk", fname=cjk_font(), collection_font_number=SIMPLIFIED)
     pdf.set_title(content.title)
-    pdf.set_auto_page_break(True, margin=12)
+    pdf.set_auto_page_break(True, margin=MARGIN)
     pdf.add_page()
     pdf.set_font("cjk", size=18)
     pdf.multi_cell(0, 10, content.title, new_x="LMARGIN", new_y="NEXT")
@@ -56,6 +57,8 @@ def paper(content: Content, language: Language, more: str) -> bytes:
 
 def _sheet(pdf: Any, sheet: Sheet, language: Language, more: str) -> None:
     pdf.ln(4)
+    if pdf.get_y() + (60 if sheet.chart else 30) > pdf.h - MARGIN:  # no heading stands alone at the foot of a page
+        pdf.add_page()
     pdf.set_font("cjk", size=12)
     pdf.multi_cell(0, 8, sheet.title, new_x="LMARGIN", new_y="NEXT")
     if sheet.chart:
@@ -93,8 +96,6 @@ def _bars(pdf: Any, sheet: Sheet) -> None:
     highest = max(sizes, default=0)
     if not highest:
         return
-    if pdf.get_y() + 36 > pdf.h - 12:
-        pdf.add_page()
     foot, wide = pdf.get_y() + 28, min(14.0, pdf.epw / len(body))
     pdf.set_fill_color(*BLUE)
     pdf.set_font("cjk", size=6)
