@@ -234,7 +234,7 @@ class Server(Section):
     behind_tls_proxy: bool = False
     max_body_bytes: Annotated[int, Field(ge=1024)] = 5 * 1024 * 1024
     session_hours: Annotated[int, Field(ge=1, le=720)] = 12
-    second_factor_for: frozenset[Literal["viewer", "operator", "manager", "admin"]] = frozenset()
+    second_factor_for: tuple[Literal["viewer", "operator", "manager", "admin"], ...] = ()
     """The roles that must give an authenticator app's code after their password. Who has none yet still signs in, and
     must enrol before anything else; everybody may enrol. See [security](security.md)."""
     alertmanager_api: Literal["token", "open"] = "token"

@@ -1,4 +1,5 @@
-"""Where local accounts are kept: users, sessions, API tokens, preferences, sign-in failures and the audit of these."""
+"""Where local accounts are kept: users, sessions, API tokens, preferences, second
+factors, sign-in failures and the audit of these."""
 
 from __future__ import annotations
 
@@ -48,6 +49,30 @@ setup_tokens = Table(
     "setup_tokens",
     metadata,
     Column("digest", String(64), primary_key=True),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+second_factors = Table(
+    "second_factors",
+    metadata,
+    Column("user", String(64), ForeignKey("users.name"), primary_key=True),
+    Column("secret", String(64), nullable=False),
+    Column("confirmed_ms", BigInteger, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("user", String(64), ForeignKey("users.name"), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+)
+
+pending_sign_ins = Table(
+    "pending_sign_ins",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("user", String(64), ForeignKey("users.name"), nullable=False, index=True),
     Column("created_ms", BigInteger, nullable=False),
 )
 

@@ -1,18 +1,16 @@
 """Local accounts: who may come in, and as what (R13). Everything that changes here leaves a row in the audit.
 
-Secrets are stored as digests only: passwords as argon2id, session and API tokens as SHA-256.
+Secrets are stored as digests only: passwords as argon2id, session and API tokens as SHA-256. The one exception is the
+secret of an authenticator app: see `web.second_factor`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, Literal, get_args
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -21,10 +19,13 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from web.account_tables import api_tokens, audit, metadata, sessions, setup_tokens, sign_in_failures, users
 from web.belongings import Belongings
-
-Role = Literal["viewer", "operator", "manager", "admin"]
-ROLES: tuple[Role, ...] = get_args(Role)
-"""Each may do what those before it may: look, act on incidents, decide on assessments, manage users."""
+from web.people import ROLES as ROLES
+from web.people import AccountRefused as AccountRefused
+from web.people import Role as Role
+from web.people import Session as Session
+from web.people import User as User
+from web.people import digest_of as digest_of
+from web.second_factor import Lock, SecondFactor, enrolled
 
 FAILURES_ALLOWED = 5
 """Wrong passwords for one name within `FAILURE_WINDOW_MS` (GB/T 22239-2019, 8.1.4.1 b)."""
@@ -49,46 +50,6 @@ _hasher = PasswordHasher()
 def _nobody() -> str:
     """What is compared with where there is no such user, so that it takes as long."""
     return _hasher.hash("nobody has this password")
-
-
-class AccountRefused(Exception):
-    """A person may not do this with an account; `code` names a text of the console (``wrong_password``, …)."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-@dataclass(frozen=True)
-class User:
-    """Somebody with an account."""
-
-    name: str
-    role: Role
-    enabled: bool = True
-    last_sign_in_ms: int = 0
-
-    def may(self, role: Role) -> bool:
-        """Whether this user's role includes what `role` may do."""
-        return ROLES.index(self.role) >= ROLES.index(role)
-
-
-@dataclass(frozen=True)
-class Session:
-    """A signed-in browser. `csrf` stands in each form of its pages; it is derived from the secret cookie."""
-
-    user: User
-    token: str
-
-    @property
-    def csrf(self) -> str:
-        """The token that a form of this session must carry, hex."""
-        return hmac.new(self.token.encode(), b"tocsin form", hashlib.sha256).hexdigest()
-
-
-def digest_of(token: str) -> str:
-    """SHA-256 of a random token, hex: what is stored of it. It needs no salt, being 256 random bits."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def check_password_rules(name: str, password: str) -> None:
@@ -119,6 +80,8 @@ class Accounts:
         self._session_ms, self._idle_ms = session_hours * 3_600_000, idle_ms
         self._writing: Writing = writing or partial(_write_lock_first, engine)
         self.belongings = Belongings(engine, self._writing, self._audit)
+        lock = Lock(self._locked, self._refuse, self._open)
+        self.second_factor = SecondFactor(engine, self._writing, self._audit, now_ms, lock)
         with writing() if writing else engine.begin() as tx:
             for table in metadata.sorted_tables:  # without looking first: see _write_lock_first
                 tx.execute(CreateTable(table, if_not_exists=True))
@@ -169,18 +132,25 @@ class Accounts:
     # --- coming and going ---------------------------------------------------------------------------------------
 
     def sign_in(self, name: str, password: str, *, ip: str = "") -> Session:
-        """Open a session. Raises AccountRefused: ``locked`` after too many failures, else ``wrong_password``."""
+        """Open a session. Raises AccountRefused: ``locked`` after too many failures, else ``wrong_password``; or
+        SecondFactorAsked, to be answered with `second_factor.answer`."""
         name = name.strip()[:64]
-        now = self._now_ms()
         with self._writing() as tx:
             row = tx.execute(select(users).where(users.c.name == name)).mappings().one_or_none()
             locked = self._locked(tx, name, ip)
         right = _password_right(row["password"] if row else _nobody(), password) and row is not None and row["enabled"]
         if locked or not right:
-            self._refuse(name, ip, locked=locked)
-        assert row is not None
-        token = secrets.token_urlsafe(32)
+            self._refuse(name, ip, locked)
         with self._writing() as tx:
+            asked = self.second_factor.ask(tx, name)
+        if asked:
+            raise asked
+        return self._open(name, ip)
+
+    def _open(self, name: str, ip: str) -> Session:
+        now, token = self._now_ms(), secrets.token_urlsafe(32)
+        with self._writing() as tx:
+            row = tx.execute(select(*_PERSON).where(users.c.name == name)).mappings().one()
             tx.execute(delete(sign_in_failures).where(sign_in_failures.c.name == name))
             tx.execute(delete(sessions).where(self._outlived()))
             tx.execute(update(users).where(users.c.name == name).values(last_sign_in_ms=now))
@@ -192,7 +162,7 @@ class Accounts:
         """The live session behind a cookie, or None. `touch` counts this as use; live updates of a page do not."""
         now = self._now_ms()
         query = (
-            select(users, sessions.c.seen_ms)
+            select(*_PERSON, sessions.c.seen_ms)
             .join(sessions, sessions.c.user == users.c.name)
             .where(sessions.c.digest == digest_of(token), users.c.enabled, ~self._outlived())
         )
@@ -218,7 +188,7 @@ class Accounts:
             stored = tx.scalar(select(users.c.password).where(users.c.name == name))
             locked = self._locked(tx, name, ip)
         if locked or not _password_right(stored or _nobody(), old):
-            self._refuse(name, ip, locked=locked)
+            self._refuse(name, ip, locked)
         values = {"password": _hash_of_new(name, new), "password_ms": self._now_ms()}
         with self._writing() as tx:
             tx.execute(update(users).where(users.c.name == name).values(**values))
@@ -231,7 +201,7 @@ class Accounts:
     def users(self) -> list[User]:
         """Everybody with an account, by name."""
         with self._engine.connect() as tx:
-            return [_user(row) for row in tx.execute(select(users).order_by(users.c.name)).mappings()]
+            return [_user(row) for row in tx.execute(select(*_PERSON).order_by(users.c.name)).mappings()]
 
     def add_user(self, name: str, password: str, role: Role, *, by: User, ip: str = "") -> User:
         """Create an account. Raises AccountRefused (weak_password, bad_name, name_taken, not_allowed)."""
@@ -267,7 +237,7 @@ class Accounts:
     def user_of_api_token(self, token: str) -> User | None:
         """Whom a Bearer token of the API speaks for, or None."""
         query = (
-            select(users)
+            select(*_PERSON)
             .join(api_tokens, api_tokens.c.user == users.c.name)
             .where(api_tokens.c.digest == digest_of(token), users.c.enabled)
         )
@@ -296,9 +266,9 @@ class Accounts:
                     return True
         return False
 
-    def _refuse(self, name: str, ip: str, *, locked: bool) -> None:
-        """Record a refused password and raise. While locked nothing is counted, so the lock ends by itself."""
-        code = "locked" if locked else "wrong_password"
+    def _refuse(self, name: str, ip: str, locked: bool, code: str = "wrong_password") -> None:
+        """Record a refused password or code and raise. While locked nothing is counted, so the lock ends by itself."""
+        code = "locked" if locked else code
         with self._writing() as tx:
             if not locked:
                 tx.execute(insert(sign_in_failures).values(name=name, ip=ip, at_ms=self._now_ms()))
@@ -351,4 +321,8 @@ def _password_right(stored: str, password: str) -> bool:
 
 
 def _user(row: Any) -> User:
-    return User(row["name"], row["role"], row["enabled"], row["last_sign_in_ms"])
+    return User(row["name"], row["role"], row["enabled"], row["last_sign_in_ms"], row["second_factor"])
+
+
+_PERSON = (*users.c, enrolled(users.c.name).label("second_factor"))
+"""What `_user` is made from."""

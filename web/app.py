@@ -34,6 +34,7 @@ from web import (
     reports,
     rules,
     rules_api,
+    second_factor_pages,
     signin,
     summaries,
 )
@@ -100,7 +101,7 @@ def create_app(
         app.include_router(router)
     for router in (admin.router, rules.router, rules_api.router, channel_preview.router):
         app.include_router(router)
-    for router in (oncall.router, acknowledging.router, summaries.router):
+    for router in (oncall.router, acknowledging.router, second_factor_pages.router, summaries.router):
         app.include_router(router)
     app.add_api_route("/events", events, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", metrics, methods=["GET"], include_in_schema=False)

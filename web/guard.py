@@ -32,9 +32,21 @@ def address_of(request: Request) -> str:
 
 
 def session_of(request: Request, *, touch: bool = True) -> Session | None:
-    """The session that the request's cookie opens, or None. Reads the database."""
+    """The session that the request's cookie opens, or None; also None while its person has yet to enrol a second
+    factor that their role must have. Reads the database."""
+    session = any_session_of(request, touch=touch)
+    return None if session is None or must_enrol(request, session) else session
+
+
+def any_session_of(request: Request, *, touch: bool = True) -> Session | None:
+    """As `session_of`, and also of a person who has yet to enrol: for what they need to do so, and nothing else."""
     token = request.cookies.get(cookie_name(site_of(request).settings), "")
     return site_of(request).accounts.session(token, touch=touch) if token else None
+
+
+def must_enrol(request: Request, session: Session) -> bool:
+    """Whether this session's person may do nothing before they enrol a second factor (`server.second_factor_for`)."""
+    return not session.user.second_factor and session.user.role in site_of(request).settings.server.second_factor_for
 
 
 def _is_live_update(request: Request) -> bool:
@@ -57,11 +69,21 @@ def visitor(role: Role) -> Callable[[Request], Session]:
     return check
 
 
+def any_visitor(request: Request) -> Session:
+    """A dependency: the session of anybody, of those too who have yet to enrol a second factor."""
+    session = any_session_of(request)
+    if session is None:
+        raise NotSignedIn
+    request.state.session = session
+    return session
+
+
 def form_of(role: Role) -> Callable[..., object]:
     """A dependency for POST: as `visitor`, and the form carries the session's token and comes from our own origin."""
+    return _form(visitor(role))
 
-    signed_in = visitor(role)
 
+def _form(signed_in: Callable[[Request], Session]) -> Callable[..., object]:
     async def check(request: Request) -> Session:
         session = await run_in_threadpool(signed_in, request)
         check_origin(request)
@@ -122,6 +144,8 @@ async def _cookie_user(request: Request) -> User | None:
     return session.user
 
 
+AnyVisitor = Annotated[Session, Depends(any_visitor)]
+AnyForm = Annotated[Session, Depends(_form(any_visitor))]
 Viewer = Annotated[Session, Depends(visitor("viewer"))]
 OperatorForm = Annotated[Session, Depends(form_of("operator"))]
 ViewerForm = Annotated[Session, Depends(form_of("viewer"))]

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from web.accounts import AccountRefused, Session
-from web.guard import Viewer, ViewerForm, address_of, check_origin, session_of
+from web.guard import AnyForm, Viewer, ViewerForm, address_of, any_session_of, check_origin, must_enrol
+from web.people import SecondFactorAsked
 from web.site import cookie_name, site_of, uses_tls
 from web.texts import LANGUAGES
 from web.view import LANGUAGE_COOKIE
@@ -34,8 +35,8 @@ def see_other(path: str) -> RedirectResponse:
 @router.get("/login")
 def login_page(request: Request, next: str = "/") -> Response:
     """The sign-in form."""
-    if session_of(request):
-        return see_other(local_path(next))
+    if session := any_session_of(request):
+        return see_other("/account/second-factor" if must_enrol(request, session) else local_path(next))
     return site_of(request).view.page(request, "login.html", next=local_path(next), refused="", name="")
 
 
@@ -46,12 +47,26 @@ def login(request: Request, name: Field = "", password: Field = "", next: Field 
     site = site_of(request)
     try:
         session = site.accounts.sign_in(name, password, ip=address_of(request))
+    except SecondFactorAsked as asked:
+        return code_page(request, asked.pending, next)
     except AccountRefused as refused:
         status = 429 if refused.code == "locked" else 401
         facts = {"next": local_path(next), "refused": refused.code, "name": name}
         return site.view.page(request, "login.html", status=status, **facts)
+    return welcome(request, session, next)
+
+
+def code_page(request: Request, pending: str, next: str, refused: str = "") -> Response:
+    """The form for the second factor's code; with a reason it is 401, or 429 while locked."""
+    status = 429 if refused == "locked" else 401 if refused else 200
+    facts = {"pending": pending, "next": local_path(next), "refused": refused}
+    return site_of(request).view.page(request, "login_code.html", status=status, **facts)
+
+
+def welcome(request: Request, session: Session, next: str) -> Response:
+    """Hand the session's cookie and the person's language to the browser, and send it where it wanted to go."""
     response = _with_session(request, see_other(local_path(next)), session.token)
-    return _with_language(request, response, site.accounts.belongings.language(session.user.name))
+    return _with_language(request, response, site_of(request).accounts.belongings.language(session.user.name))
 
 
 def _with_language(request: Request, response: Response, language: str) -> Response:
@@ -77,7 +92,7 @@ def _with_session(request: Request, response: Response, token: str) -> Response:
 
 
 @router.post("/logout")
-def logout(request: Request, session: ViewerForm) -> Response:
+def logout(request: Request, session: AnyForm) -> Response:
     """End the session."""
     site = site_of(request)
     site.accounts.sign_out(session, ip=address_of(request))
@@ -158,7 +173,7 @@ def revoke_token(request: Request, session: ViewerForm, token_id: str) -> Respon
 def switch_language(request: Request, language: Field = "", next: Field = "/") -> Response:
     """Keep the language in a cookie, which anybody may have, and with the account of who is signed in."""
     check_origin(request)
-    session = session_of(request)
+    session = any_session_of(request)
     if session and language in LANGUAGES:
         site_of(request).accounts.belongings.keep_language(session.user.name, language)
     return _with_language(request, see_other(local_path(next)), language)
