@@ -66,7 +66,7 @@ class MeasureProjection(Projection):
         {
             e.IncidentOpened, e.IncidentRaised, e.IncidentAcknowledged, e.IncidentAssigned, e.IncidentResolved,
             e.IncidentReopened, e.IncidentMerged, e.IncidentMarkedFalseAlarm, e.IncidentClosed, e.SlaClockBreached,
-            e.SlaClockStopped, ClassificationSuggested, IncidentClassified,
+            e.SlaClockStopped, e.IncidentHandedOver, ClassificationSuggested, IncidentClassified,
         }
     )  # fmt: skip
     tables = (facts_table,)
@@ -122,7 +122,7 @@ def _known_of_it(row: Row, data: Any) -> Row:
     match data:
         case e.IncidentRaised():
             return {"severity": data.severity, "priority": data.priority}
-        case e.IncidentAssigned():
+        case e.IncidentAssigned() | e.IncidentHandedOver():
             return {"person": plain(data.assignee[:MAX_KEY])}
         case IncidentClassified():
             return _parts(data) | {"classified": 1}

@@ -71,7 +71,20 @@ def move_alerts(tx: Connection, merged: str, into: str) -> None:
     known = select(of.fingerprint).where(of.incident == into)
     tx.execute(update(alerts_table).where(of.incident == merged, of.fingerprint.not_in(known)).values(incident=into))
     tx.execute(delete(alerts_table).where(of.incident == merged))
-    for incident in (merged, into):
+    _recount(tx, merged, into)
+
+
+def take_alerts(tx: Connection, incident: str, fingerprints: Sequence[str]) -> None:
+    """These alerts go on in another incident."""
+    of = alerts_table.c
+    for fingerprint in fingerprints:
+        tx.execute(delete(alerts_table).where(of.incident == incident, of.fingerprint == fingerprint))
+    _recount(tx, incident)
+
+
+def _recount(tx: Connection, *incidents: str) -> None:
+    of = alerts_table.c
+    for incident in incidents:
         mine = select(func.count()).where(of.incident == incident)
         counts = {
             "alert_count": mine.scalar_subquery(),

@@ -45,6 +45,8 @@ tickets_table = Table(
     Column("organisation", PlainText, nullable=False),
     Column("problem_type", PlainText, nullable=False),
     Column("classified_by", PlainText, nullable=False, comment="empty while it is only suggested"),
+    Column("verified_by", PlainText, nullable=False),
+    Column("verified_ms", BigInteger),
     Column("position", BigInteger, nullable=False, comment="seq of the last event applied to this row"),
     Index("tickets_by_opening", "opened_ms", "incident"),
     Index("tickets_by_state", "state", "opened_ms"),

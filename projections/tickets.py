@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, column, func, or_,
 
 from projections.projection import Projection, Row
 from projections.rows import CHUNK, MAX_KEY, Rows, read_as, select_as
-from projections.ticket_alerts import TicketAlerts, move_alerts
+from projections.ticket_alerts import TicketAlerts, move_alerts, take_alerts
 from projections.ticket_tables import alerts_table, tickets_table
 from projections.timeline import TimelineEntry, timeline
 from schemas import events as e
@@ -78,6 +78,8 @@ def _opened(logged: e.LoggedEvent, data: e.IncidentOpened) -> Row:
         "organisation": "",
         "problem_type": "",
         "classified_by": "",
+        "verified_by": "",
+        "verified_ms": None,
         "position": logged.seq,
     }
 
@@ -91,7 +93,7 @@ def _acknowledged(ticket: Row, data: e.IncidentAcknowledged, at_ms: int) -> None
         ticket.update(state="acknowledged", acknowledged_by=data.by, acknowledged_ms=at_ms)
 
 
-def _assigned(ticket: Row, data: e.IncidentAssigned, at_ms: int) -> None:
+def _assigned(ticket: Row, data: e.IncidentAssigned | e.IncidentHandedOver, at_ms: int) -> None:
     ticket.update(assignee=data.assignee, assigned_ms=at_ms)
     if ticket["state"] in ("triggered", "acknowledged"):
         ticket["state"] = "assigned"
@@ -106,6 +108,8 @@ def _resolved(ticket: Row, data: e.IncidentResolved, at_ms: int) -> None:
     if ticket["state"] not in ("resolved", "in_review"):
         ticket.update(state="resolved", resolved_ms=at_ms)
     ticket.update(
+        verified_by="",
+        verified_ms=None,
         solution=data.solution or ticket["solution"],
         cause_code=data.cause_code or ticket["cause_code"],
     )
@@ -114,6 +118,7 @@ def _resolved(ticket: Row, data: e.IncidentResolved, at_ms: int) -> None:
 def _reopened(ticket: Row, data: e.IncidentReopened, at_ms: int) -> None:
     # It waits for somebody's notice again; what was before is on the timeline.
     ticket.update(state="triggered", acknowledged_by="", acknowledged_ms=None, mitigated_ms=None)
+    ticket.update(verified_by="", verified_ms=None)
     ticket.update(resolved_ms=None, closed_ms=None, reopen_count=ticket["reopen_count"] + 1)
 
 
@@ -141,6 +146,11 @@ _FOLD: dict[type, Callable[[Row, Any, int], None]] = {
     e.IncidentMerged: lambda ticket, data, at_ms: ticket.update(state="merged", merged_into=data.into),
     e.IncidentMarkedFalseAlarm: lambda ticket, data, at_ms: ticket.update(state="false_alarm"),
     e.ClassificationSuggested: _suggested,
+    e.IncidentHandedOver: _assigned,
+    e.IncidentVerified: lambda ticket, data, at_ms: ticket.update(verified_by=data.by, verified_ms=at_ms),
+    e.IncidentSplit: lambda ticket, data, at_ms: None,
+    e.IncidentLinked: lambda ticket, data, at_ms: None,
+    e.IncidentUnlinked: lambda ticket, data, at_ms: None,
 }
 
 
@@ -148,7 +158,7 @@ class TicketProjection(Projection):
     """One row for each incident and one for each of its alerts."""
 
     name = "tickets"
-    version = 3
+    version = 4
     handles = frozenset({e.IncidentOpened, e.AlertsAttached, e.AlertsResolved, e.IncidentClassified, *_FOLD})
     tables = (tickets_table, alerts_table)
 
@@ -160,6 +170,10 @@ class TicketProjection(Projection):
             if isinstance(logged.event.data, e.IncidentMerged):
                 self._fold(run, tx)
                 move_alerts(tx, logged.event.data.incident, logged.event.data.into)
+                run = []
+            elif isinstance(logged.event.data, e.IncidentSplit):
+                self._fold(run, tx)
+                take_alerts(tx, logged.event.data.incident, logged.event.data.fingerprints)
                 run = []
         if run:
             self._fold(run, tx)
@@ -255,6 +269,8 @@ class TicketRow(msgspec.Struct, frozen=True):
     problem_type: str
     classified_by: str
     """Who confirmed it; empty while it is only suggested."""
+    verified_by: str
+    verified_ms: int | None
     position: int
 
 

@@ -23,7 +23,13 @@ from schemas.oncall_changes import SetVacation as SetVacation
 from schemas.oncall_changes import SwapShifts as SwapShifts
 from schemas.silences import ExpireSilence as ExpireSilence
 from schemas.silences import SetSilence as SetSilence
+from schemas.tickets import Claim as Claim
 from schemas.tickets import Classify as Classify
+from schemas.tickets import HandOver as HandOver
+from schemas.tickets import Link as Link
+from schemas.tickets import Split as Split
+from schemas.tickets import Unlink as Unlink
+from schemas.tickets import Verify as Verify
 
 IncidentId = Annotated[str, Field(min_length=1, max_length=120, description="as in INC-7")]
 Text = Annotated[str, Field(max_length=20_000)]
@@ -173,7 +179,8 @@ Command = Annotated[
     | MarkFalseAlarm | SetPriority | ReportIncident | TestChannel | RecordDrill | SetSilence | ExpireSilence
     | OpenAssessment | RateService | JudgeServiceItem | ProposeDeduction | DecideDeduction
     | ReceiveAssessmentDocuments | SignAssessment
-    | SetOverride | SwapShifts | SetVacation | RemoveOncallChange | Classify,
+    | SetOverride | SwapShifts | SetVacation | RemoveOncallChange
+    | Classify | Claim | HandOver | Verify | Split | Link | Unlink,
     Field(discriminator="type"),
 ]  # fmt: skip
 

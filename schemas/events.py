@@ -54,6 +54,11 @@ from schemas.silences import SilenceStarted as SilenceStarted
 from schemas.silences import SilenceUpdated as SilenceUpdated
 from schemas.tickets import ClassificationSuggested as ClassificationSuggested
 from schemas.tickets import IncidentClassified as IncidentClassified
+from schemas.tickets import IncidentHandedOver as IncidentHandedOver
+from schemas.tickets import IncidentLinked as IncidentLinked
+from schemas.tickets import IncidentSplit as IncidentSplit
+from schemas.tickets import IncidentUnlinked as IncidentUnlinked
+from schemas.tickets import IncidentVerified as IncidentVerified
 from schemas.tickets import TicketEvent
 from schemas.vocabulary import DISPOSITIONS as DISPOSITIONS
 from schemas.vocabulary import AccidentLevel as AccidentLevel

@@ -40,18 +40,19 @@ class Offer:
         return ((self.lead,) if self.lead else ()) + self.plain
 
 
-_RARE = ("classify", "set_priority", "merge", "mark_false_alarm")
+_RARE = ("classify", "link", "unlink", "split", "set_priority", "merge", "mark_false_alarm")
+_LATER = ("resolve", "classify", "link", "unlink")
 _OFFERS: dict[IncidentState, Offer] = {
-    "triggered": Offer("acknowledge", ("assign", "start_diagnosis", "mitigate", "resolve", "add_note"), _RARE),
-    "acknowledged": Offer("resolve", ("assign", "start_diagnosis", "mitigate", "add_note"), _RARE),
-    "assigned": Offer("resolve", ("assign", "start_diagnosis", "mitigate", "add_note"), _RARE),
-    "diagnosing": Offer("resolve", ("assign", "mitigate", "add_note"), _RARE),
-    "mitigated": Offer("resolve", ("assign", "add_note"), _RARE),
-    "resolved": Offer("", ("start_review", "close", "add_note", "reopen"), ("resolve", "classify", *_RARE[2:])),
-    "in_review": Offer("", ("close", "add_note", "reopen"), ("resolve", "classify")),
-    "closed": Offer("", ("reopen", "add_note"), ("classify",)),
-    "merged": Offer("", ("add_note",)),
-    "false_alarm": Offer("", ("reopen", "add_note"), ("classify",)),
+    "triggered": Offer("acknowledge", ("claim", "assign", "start_diagnosis", "mitigate", "resolve", "add_note"), _RARE),
+    "acknowledged": Offer("resolve", ("claim", "assign", "start_diagnosis", "mitigate", "add_note"), _RARE),
+    "assigned": Offer("resolve", ("hand_over", "assign", "start_diagnosis", "mitigate", "add_note"), _RARE),
+    "diagnosing": Offer("resolve", ("hand_over", "assign", "mitigate", "add_note"), _RARE),
+    "mitigated": Offer("resolve", ("hand_over", "assign", "add_note"), _RARE),
+    "resolved": Offer("", ("verify", "start_review", "close", "add_note", "reopen"), (*_LATER, *_RARE[-2:])),
+    "in_review": Offer("", ("verify", "close", "add_note", "reopen"), _LATER),
+    "closed": Offer("", ("reopen", "add_note"), _LATER[1:]),
+    "merged": Offer("", ("add_note",), _LATER[2:]),
+    "false_alarm": Offer("", ("reopen", "add_note"), _LATER[1:]),
 }
 """What a page offers in each state. The core decides; this only spares people a refusal."""
 
@@ -108,7 +109,8 @@ async def run(request: Request, actor: str, fixed: dict[str, str]) -> Outcome | 
     fields = {
         name: value for name, value in form.items() if isinstance(value, str) and name != "csrf" and value.strip()
     }
-    return await ask(request, actor, fields | fixed)
+    chosen: dict[str, object] = {"alerts": form.getlist("alerts")} if "alerts" in form else {}
+    return await ask(request, actor, {**fields, **chosen, **fixed})
 
 
 async def ask(request: Request, actor: str, fields: Mapping[str, object]) -> Outcome | dict[str, str]:

@@ -132,7 +132,7 @@ def incident(request: Request, user: Reader, incident: str) -> Response:
     timeline = [_raw_data(entry, "data") for entry in facts["timeline"]]
     shown = [_raw_data(alert, "labels", "annotations") for alert in alerts]
     named = {"incident": facts["ticket"], "clocks": clocks, "alerts": shown, "timeline": timeline}
-    return _json({**named, "deliveries": facts["deliveries"]})
+    return _json({**named, "deliveries": facts["deliveries"], "links": facts["linked"]})
 
 
 def _raw_data(row: msgspec.Struct, *names: str) -> dict[str, object]:

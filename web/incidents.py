@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from projections import deliveries, sla, tickets
+from projections import deliveries, links, sla, tickets
 from projections.sla import ClockRow
 from projections.tickets import AlertRow, TicketFilter
 from schemas.events import IncidentState, Priority
@@ -154,6 +154,7 @@ def incident_facts(conn: Connection, incident: str) -> dict[str, Any] | None:
         "alerts": [ShownAlert.of(alert) for alert in tickets.ticket_alerts(conn, incident)],
         "timeline": tickets.timeline(conn, incident)[::-1],
         "deliveries": deliveries.of_incident(conn, incident),
+        "linked": links.links_of(conn, incident),
     }
 
 

@@ -19,7 +19,7 @@ _GOOD = {"incident_resolved", "incident_closed", "alerts_resolved"}
 _QUIET = {"delivery_requested", "delivery_due", "delivery_started", "sla_clock_started", "delivery_cancelled"}
 _CALM = {"delivery_succeeded"}
 ALERTS_NAMED = 5
-_NAMES = ("assignee", "into", "module", "organisation", "problem_type", "reason")
+_NAMES = ("assignee", "into", "other", "module", "organisation", "problem_type", "reason")
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,8 @@ class Teller:
             return str(facts.get("arrived") or facts["absorbed"])
         if kind == "accident_proposed":
             return _joined(tell("level", facts["level"]), tell("criterion", facts["criterion"]), f"−{facts['points']}")
+        if kind == "incident_linked":
+            return _joined(tell("relation", facts["relation"]), facts["other"])
         cause = tell("cause", facts["cause_code"]) if facts.get("cause_code") else ""
         names = [facts.get(name, "") for name in _NAMES]
         return _joined(*names, cause, _names(alerts))

@@ -89,19 +89,19 @@ def show(ctx: typer.Context, incident: Incident, as_json: JsonOption = False) ->
 @app.command()
 def ack(ctx: typer.Context, incident: Incident) -> None:
     """I have seen it and take care; the response clock stops. 响应。"""
-    _ask(ctx, Acknowledge(incident=incident))
+    ask(ctx, Acknowledge(incident=incident))
 
 
 @app.command()
 def assign(ctx: typer.Context, incident: Incident, assignee: Annotated[str, typer.Argument(help="who")]) -> None:
     """Make somebody the owner. 指派责任人。"""
-    _ask(ctx, Assign(incident=incident, assignee=assignee))
+    ask(ctx, Assign(incident=incident, assignee=assignee))
 
 
 @app.command()
 def note(ctx: typer.Context, incident: Incident, text: Annotated[str, typer.Argument(help="what to write")]) -> None:
     """Write on the timeline. 备注。"""
-    _ask(ctx, AddNote(incident=incident, text=text))
+    ask(ctx, AddNote(incident=incident, text=text))
 
 
 @app.command()
@@ -114,7 +114,7 @@ def classify(
 ) -> None:
     """Say where it belongs, all three at once; what is not given is not known. 分类。"""
     parts = {"module": module, "organisation": organisation, "problem_type": problem_type}
-    _ask(ctx, Classify(incident=incident, **parts))
+    ask(ctx, Classify(incident=incident, **parts))
 
 
 @app.command()
@@ -140,13 +140,13 @@ def resolve(
     cause_code: Annotated[str, typer.Option(help="the kind of cause")] = "",
 ) -> None:
     """It is over. 解决。"""
-    _ask(ctx, Resolve(incident=incident, solution=solution, cause_code=cause_code))
+    ask(ctx, Resolve(incident=incident, solution=solution, cause_code=cause_code))
 
 
 @app.command()
 def close(ctx: typer.Context, incident: Incident, text: Annotated[str, typer.Option("--note")] = "") -> None:
     """Nothing more is to be done. 关闭。"""
-    _ask(ctx, Close(incident=incident, note=text))
+    ask(ctx, Close(incident=incident, note=text))
 
 
 @app.command()
@@ -157,7 +157,7 @@ def merge(
     reason: Annotated[str, typer.Option()] = "",
 ) -> None:
     """The first is the same trouble as the second, and goes on there. 合并。"""
-    _ask(ctx, Merge(incident=incident, into=into, reason=reason))
+    ask(ctx, Merge(incident=incident, into=into, reason=reason))
 
 
 def _session(ctx: typer.Context) -> _Session:
@@ -166,7 +166,7 @@ def _session(ctx: typer.Context) -> _Session:
     return session
 
 
-def _ask(ctx: typer.Context, command: IncidentCommand | TicketCommand) -> None:
+def ask(ctx: typer.Context, command: IncidentCommand | TicketCommand) -> None:
     """Send one command, and say what it has caused."""
     events = _session(ctx).remote.post("/api/v1/commands", command.model_dump(mode="json"))["events"]
     if not events:

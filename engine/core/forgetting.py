@@ -82,6 +82,17 @@ def refuse_forgotten(incident_id: str, state: State) -> None:
             raise CommandRejected("not_allowed_in_state", reason)
 
 
+def may_be_there(incident_id: str, state: State) -> bool:
+    """Whether an incident is known, was once, or is of a scope that this partition knows nothing of."""
+    if incident_id in state.incidents:
+        return True
+    prefix, _, number = incident_id.rpartition("-")
+    for scope, latest in state.numbers.items():
+        if triage.incident_id(scope, 0).rpartition("-")[0] == prefix:
+            return number.isdecimal() and 0 < int(number) <= latest
+    return prefix.startswith("INC-") and number.isdecimal()
+
+
 def reconsider(state: State, before: Rules, rules: Rules, timers: Timers) -> None:
     """Other rules: what is to be forgotten earlier is; and what is kept for longer rings again."""
     if kept_ms(rules) < kept_ms(before):

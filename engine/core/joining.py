@@ -89,13 +89,21 @@ def _just_resolved(state: e.IncidentState, resolved_ms: int, step: Step) -> bool
 def _open(
     group_key: str, newcomers: Sequence[AlertState], refs: list[e.AlertRef], before: str, actor: str, step: Step
 ) -> str:
+    opened = msgspec.structs.replace(opening_of(newcomers, refs, step), group_key=group_key, recurrence_of=before)
+    step.state.groups[group_key] = opened.incident
+    step.incident(opened, scope=newcomers[0].scope, actor=actor)
+    return opened.incident
+
+
+def opening_of(newcomers: Sequence[AlertState], refs: list[e.AlertRef], step: Step) -> e.IncidentOpened:
+    """The event that opens the next incident of their scope with these alerts."""
     rules = step.rules
     worst = min(newcomers, key=lambda alert: triage.urgency_of(alert.severity))
     labels, scope = worst.labels, worst.scope
     annotations = annotations_of(worst)
     urgency = triage.urgency_of(worst.severity)
     impact = triage.impact_of(labels, len(newcomers), rules.triage)
-    opened = e.IncidentOpened(
+    return e.IncidentOpened(
         incident=step.next_id(scope),
         title=triage.title_of(labels, annotations),
         service=grouping.first_present(labels, rules.grouping.service),
@@ -104,17 +112,12 @@ def _open(
         impact=impact,
         priority=triage.priority_of(urgency, impact, rules.triage),
         origin="internal" if worst.source == OWN_SOURCE else "alert",
-        group_key=group_key,
         alerts=refs,
         labels=common_labels(newcomers),
         description=annotations.get("description", ""),
-        recurrence_of=before,
         outage=grouping.outage_of(labels, rules),
         rules_version=step.state.rules_version,
     )
-    step.state.groups[group_key] = opened.incident
-    step.incident(opened, scope=scope, actor=actor)
-    return opened.incident
 
 
 def _reassess(incident_id: str, newcomers: Sequence[AlertState], actor: str, step: Step) -> None:

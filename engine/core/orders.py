@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from engine.core import assessing, forgetting, notices, rota, silences, triage
+from engine.core import assessing, forgetting, notices, rota, silences, splitting, triage
 from engine.core.signals import Taken
 from engine.core.state import REMEMBERED_COMMANDS
 from engine.core.step import Step
@@ -58,8 +58,10 @@ def _decide(command: c.Command, record: Commanded, step: Step) -> None:  # noqa:
         case c.Merge():
             found = step.state.incidents.get(command.incident)
             _log(machine.decide_merge(found, step.state.incidents.get(command.into), command), record, step)
-        case c.Classify():
-            _log(ticket.decide(step.state.incidents.get(command.incident), command), record, step)
+        case c.Split():
+            splitting.split(command, record, step)
+        case c.Classify() | c.Claim() | c.HandOver() | c.Verify() | c.Link() | c.Unlink():
+            _say(command, record, step)
         case c.SetPriority():
             _log(_prioritise(step.state.incidents.get(command.incident), command, step), record, step)
         case _:
@@ -67,6 +69,14 @@ def _decide(command: c.Command, record: Commanded, step: Step) -> None:  # noqa:
             _log(machine.decide(found, command, record.actor, record.command_id), record, step)
             if isinstance(command, c.Acknowledge | c.Assign | c.StartDiagnosis | c.Mitigate):
                 step.signals.append(Taken(command.incident))
+
+
+def _say(command: ticket.Command, record: Commanded, step: Step) -> None:
+    if isinstance(command, c.Link) and not forgetting.may_be_there(command.other, step.state):
+        raise CommandRejected("not_found", f"there is no incident {command.other}")
+    _log(ticket.decide(step.state.incidents.get(command.incident), command, record.actor), record, step)
+    if isinstance(command, c.Claim | c.HandOver):
+        step.signals.append(Taken(command.incident))
 
 
 def _log(decided: tuple[e.IncidentEvent, ...], record: Commanded, step: Step) -> None:

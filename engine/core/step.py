@@ -63,7 +63,7 @@ class Step:
     def incident(self, data: e.IncidentEvent, *, scope: str, actor: str = SYSTEM) -> Incident:
         """Log an event of an incident, with its consequences; returns the incident after it."""
         before = self.state.incidents.get(data.incident)
-        after = incident.evolve(before, data, scope, self.at_ms)
+        after = incident.evolve(before, data, scope, self.at_ms, actor)
         self.state.incidents[after.id] = after
         self.log(data, scope=scope, subject=f"incident/{after.id}", actor=actor)
         forgetting.note(after, self.state, self.rules, self.timers)

@@ -14,7 +14,7 @@ from engine.machines import ticket
 from schemas import commands as c
 from schemas import events as e
 from schemas.errors import CommandRejected
-from schemas.tickets import Classification, TicketEvent
+from schemas.tickets import Classification, Relation, TicketEvent
 
 OPEN: frozenset[e.IncidentState] = frozenset({"triggered", "acknowledged", "assigned", "diagnosing", "mitigated"})
 """The states in which somebody still has to do something about the trouble itself."""
@@ -55,6 +55,11 @@ class Incident(msgspec.Struct, frozen=True):
     judged_by_hand: bool = False
     classification: Classification | None = None
     """As a person said; None while nobody did."""
+    resolved_by: str = ""
+    """Who said last that it is over, or what was done; empty where it healed by itself."""
+    verified_by: str = ""
+    links: dict[str, Relation] = {}
+    """Incidents with which it has to do, and how."""
 
     @property
     def is_open(self) -> bool:
@@ -156,12 +161,15 @@ def _require(incident: Incident, allowed: bool, verb: str) -> None:
         raise CommandRejected("not_allowed_in_state", f"cannot {verb} {incident.id}: it is {incident.state}")
 
 
-def evolve(incident: Incident | None, event: e.IncidentEvent, scope: str, at_ms: int) -> Incident:
-    """The incident after `event`."""
+def evolve(incident: Incident | None, event: e.IncidentEvent, scope: str, at_ms: int, actor: str = "") -> Incident:
+    """The incident after `event`, which `actor` caused."""
     if isinstance(event, e.IncidentOpened):
         assert incident is None, f"{event.incident} was opened twice"
         return _opened(event, scope, at_ms)
     assert incident is not None, f"{event.incident} has no beginning"
+    if isinstance(event, e.IncidentResolved):
+        by = "" if event.automatic else actor
+        incident = msgspec.structs.replace(incident, resolved_by=by, verified_by="")
     return msgspec.structs.replace(incident, **_changes(incident, event, at_ms))
 
 
@@ -188,7 +196,7 @@ def _opened(event: e.IncidentOpened, scope: str, at_ms: int) -> Incident:
 
 def _changes(incident: Incident, event: e.IncidentEvent, at_ms: int) -> dict[str, object]:  # noqa: C901 - one case per event
     if isinstance(event, TicketEvent):
-        return ticket.changes(event)
+        return ticket.changes(incident, event)
     match event:
         case e.IncidentOpened() | e.NoteAdded():
             return {}
@@ -214,10 +222,10 @@ def _changes(incident: Incident, event: e.IncidentEvent, at_ms: int) -> dict[str
         case e.IncidentMitigated():
             return {"state": "mitigated"}
         case e.IncidentResolved():
-            again = incident.state in ("resolved", "in_review")
+            over = incident.state in ("resolved", "in_review")
             return {
-                "state": incident.state if again else "resolved",
-                "resolved_ms": incident.resolved_ms if again else at_ms,
+                "state": incident.state if over else "resolved",
+                "resolved_ms": incident.resolved_ms if over else at_ms,
                 "solution": event.solution or incident.solution,
                 "cause_code": event.cause_code or incident.cause_code,
             }
@@ -226,7 +234,8 @@ def _changes(incident: Incident, event: e.IncidentEvent, at_ms: int) -> dict[str
         case e.IncidentClosed():
             return {"state": "closed"}
         case e.IncidentReopened():
-            return {"state": "triggered", "since_ms": at_ms, "resolved_ms": 0, **_joined(incident, event.alerts)}
+            anew = {"state": "triggered", "since_ms": at_ms, "resolved_ms": 0, "verified_by": ""}
+            return {**anew, **_joined(incident, event.alerts)}
         case e.IncidentMerged():
             return {"state": "merged", "merged_into": event.into}
         case e.IncidentMarkedFalseAlarm():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,34 @@ async def test_a_suggestion_is_confirmed_by_form_and_narrows_the_list(site: Inst
     assert "/incidents/INC-1" in listed
     assert "/incidents/INC-2" not in listed
     assert "/counts?module=cart&amp;organisation=A+%26+B" in listed
+
+
+async def test_a_ticket_is_claimed_handed_over_split_linked_and_verified_by_forms(site: Installation) -> None:
+    """Every step is a form without JavaScript, and the whole story stands on the ticket."""
+    await site.fire({"alertname": "Swap", "service": "pay", "severity": "warning", "component": "cart"})
+    browser = await site.browser("operator", "en")
+    page = (await browser.get("/incidents/INC-1")).text
+    boxes = re.findall(r'name="alerts" value="([0-9a-f]{16})"', page)
+    assert len(boxes) == 2
+    steps: list[tuple[str, dict[str, str]]] = [
+        ("claim", {}),
+        ("split", {"alerts": boxes[0], "reason": "another disk"}),
+        ("hand_over", {"assignee": "wu", "note": "my shift is over"}),
+        ("link", {"other": "INC-2", "relation": "caused_by"}),
+        ("resolve", {"solution": "cleaned up"}),
+    ]
+    for action, fields in steps:
+        answer = await submit(browser, "/incidents/INC-1", f"/incidents/INC-1/{action}", **fields)
+        assert "said=done" in answer.headers["location"], (action, answer.headers["location"])
+    answer = await submit(browser, "/incidents/INC-1", "/incidents/INC-1/verify")
+    assert "refused=verify_own_work" in answer.headers["location"]
+    other = await site.browser("admin", "en")
+    await submit(other, "/incidents/INC-1", "/incidents/INC-1/verify", note="graphs are flat")
+    page = (await other.get("/incidents/INC-1")).text
+    for words in ("my shift is over", "another disk", "INC-4", "Caused by", "graphs are flat", "Verified"):
+        assert words in page, words
+    assert "Cause of" in (await other.get("/incidents/INC-2")).text
+    assert "/incidents/INC-1" in (await other.get("/incidents/INC-4")).text
 
 
 async def test_counts_lead_to_the_incidents_behind_them(site: Installation) -> None:

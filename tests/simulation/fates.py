@@ -72,6 +72,11 @@ class Lives:
                 self._demand(gone <= life.firing, f"{data.incident} heals of alerts that it has not")
                 life.firing -= gone
                 self._world.saw(f"alerts healed: {data.reason}")
+            case e.IncidentSplit():
+                gone = set(data.fingerprints)
+                self._demand(before in OPEN and gone < life.firing, f"{data.incident} is split of what it has not")
+                life.firing -= gone
+                self._world.saw("split")
             case e.IncidentReopened():
                 life.since_ms = event.at_ms
                 life.by_hand = event.actor.startswith("user:") and not life.firing
@@ -91,7 +96,9 @@ class Lives:
             self._demand(not data.automatic or not life.firing, f"{data.incident} heals by itself while alerts fire")
             if not data.automatic and life.firing and not again:
                 self._world.saw("resolved by hand while alerts fire")
-        elif isinstance(data, e.IncidentAssigned):
+        elif isinstance(data, e.IncidentVerified):
+            arrow = (frozenset({"resolved", "in_review"}), life.state)
+        elif isinstance(data, e.IncidentAssigned | e.IncidentHandedOver):
             arrow = (TAKEN, "assigned" if life.state == "acknowledged" else life.state)
         if arrow is not None:
             legal, after = arrow

@@ -82,9 +82,21 @@ class Operator:
             lambda: c.TestChannel(channel=dice.choice(("chat", "phone", "smoke"))),
             lambda: some_silence(self._world, self._tocsin.auditor.holding),
             lambda: c.Classify(incident=one, module=dice.choice(("", "payments", "orders")), problem_type="disk"),
+            lambda: c.Claim(incident=one),
+            lambda: c.HandOver(incident=one, assignee=dice.choice(("li", "wang")), note="my shift is over"),
+            lambda: c.Verify(incident=one),
+            lambda: c.Link(incident=one, other=other, relation=dice.choice(("related", "caused_by"))),
+            lambda: c.Unlink(incident=one, other=other),
+            lambda: self._some_split(one),
         )
-        weights = (3, 2, 1, 1, 1, 3, 1, 2, 1, 3, 1, 1, 1, 1, 4, 1)
+        weights = (3, 2, 1, 1, 1, 3, 1, 2, 1, 3, 1, 1, 1, 1, 4, 1, 1, 1, 1, 1, 1, 3)
         return dice.choices(makers, weights)[0]()
+
+    def _some_split(self, incident: str) -> c.Command:
+        life = self._tocsin.auditor.lives.all.get(incident)
+        firing = sorted(life.firing) if life is not None else []
+        leaving = tuple(firing[: len(firing) // 2]) or ("none",)
+        return c.Split(incident=incident, alerts=leaving, reason="another trouble")
 
     async def _command(self, command: c.Command, command_id: str) -> None:
         for _ in range(self._world.dice.choice((1, 3, 3))):

@@ -28,6 +28,11 @@ ON_ONE: list[c.Command] = [
     c.MarkFalseAlarm(incident="INC-1", reason="a drill"),
     c.SetPriority(incident="INC-1", urgency=4, impact=3),
     c.Classify(incident="INC-1", module="payments"),
+    c.Claim(incident="INC-1"),
+    c.HandOver(incident="INC-1", assignee="zhao", note="night"),
+    c.Verify(incident="INC-1"),
+    c.Link(incident="INC-1", other="INC-2"),
+    c.Unlink(incident="INC-1", other="INC-2"),
 ]
 
 

@@ -13,6 +13,7 @@ from engine.machines import incident as machine
 from schemas import commands as c
 from schemas import events as e
 from schemas import records as r
+from schemas.alerts import fingerprint
 from schemas.config import Rules
 from tests.scenario import NOON, PAGED, PARSERS, Scenario, alert
 
@@ -25,9 +26,15 @@ ALERTS = st.builds(
     severity=st.sampled_from(["critical", "warning"]),
     outage=st.sampled_from(["", "business"]),
 )
+FINGERPRINTS = ALERTS.map(lambda one: fingerprint(one.labels))
 INCIDENTS = st.sampled_from(["INC-1", "INC-2", "INC-3"])
 COMMANDS = st.one_of(
     st.builds(c.Acknowledge, incident=INCIDENTS),
+    st.builds(c.Claim, incident=INCIDENTS),
+    st.builds(c.HandOver, incident=INCIDENTS, assignee=st.sampled_from(["li", "wang"]), note=st.just("night")),
+    st.builds(c.Verify, incident=INCIDENTS),
+    st.builds(c.Link, incident=INCIDENTS, other=INCIDENTS),
+    st.builds(c.Split, incident=INCIDENTS, alerts=st.lists(FINGERPRINTS, min_size=1).map(tuple), reason=st.just("x")),
     st.builds(c.Classify, incident=INCIDENTS, module=st.sampled_from(["", "payments"])),
     st.builds(c.Assign, incident=INCIDENTS, assignee=st.sampled_from(["li", "wang"])),
     st.builds(c.Mitigate, incident=INCIDENTS),

@@ -8,6 +8,7 @@ from engine.core import Core, classifying
 from schemas import commands as c
 from schemas import events as e
 from schemas.classifying import ClassificationRule, Classifying
+from schemas.errors import CommandRejected
 from tests.scenario import PAGED, PARSERS, Scenario, alert
 
 GIVEN = Classifying(
@@ -89,3 +90,83 @@ def test_a_merged_incident_and_one_that_is_not_there_are_refused() -> None:
     scenario.command(c.Merge(incident="INC-1", into="INC-2"))
     assert scenario.rejected(NAMED).code == "not_allowed_in_state"
     assert scenario.rejected(c.Classify(incident="INC-9")).code == "not_found"
+
+
+def test_one_person_claims_and_the_next_is_refused() -> None:
+    """Claiming answers the incident and names its owner; whose it is already is not taken from them."""
+    scenario = Scenario(PAGED).receive(alert()).command(c.Claim(incident="INC-1"))
+    assert scenario.of(e.IncidentAcknowledged)
+    assert scenario.one(e.IncidentAssigned).assignee == "li"
+    scenario.command(c.Claim(incident="INC-1")).then()
+    with pytest.raises(CommandRejected, match="handed over"):
+        scenario.command(c.Claim(incident="INC-1"), actor="user:wu")
+
+
+def test_handing_over_says_from_whom_to_whom_and_where_it_stands() -> None:
+    """The owner changes, the note is kept; the state does not go back."""
+    scenario = Scenario(PAGED).receive(alert()).command(c.Assign(incident="INC-1", assignee="li"))
+    scenario.command(c.StartDiagnosis(incident="INC-1"))
+    given = c.HandOver(incident="INC-1", assignee="wu", note="the disk is being cleaned")
+    scenario.command(given).then(e.IncidentHandedOver)
+    assert scenario.one(e.IncidentHandedOver).was == "li"
+    scenario.command(given).then()
+    scenario.command(c.StartDiagnosis(incident="INC-1")).then()
+
+
+def test_nobody_verifies_their_own_work() -> None:
+    """Somebody else does; a changed solution or a return has to be verified anew."""
+    scenario = Scenario(PAGED).receive(alert()).command(c.Resolve(incident="INC-1"))
+    check = c.Verify(incident="INC-1", note="looked at the graphs")
+    assert scenario.rejected(check).code == "verify_own_work"
+    scenario.command(check, actor="user:wu").then(e.IncidentVerified)
+    scenario.command(check, actor="user:an").then()
+    scenario.command(c.Resolve(incident="INC-1", solution="restarted"))
+    scenario.command(check, actor="user:wu").then(e.IncidentVerified)
+    scenario.command(c.Reopen(incident="INC-1", reason="again"))
+    assert scenario.rejected(check).code == "not_allowed_in_state"
+
+
+def test_what_healed_by_itself_anybody_verifies() -> None:
+    """Nobody resolved it, so nobody judges their own work."""
+    scenario = Scenario(PAGED).receive(alert()).receive(alert(status="resolved"))
+    scenario.command(c.Verify(incident="INC-1")).then(e.IncidentVerified)
+
+
+def test_split_alerts_go_on_in_their_own_incident_and_heal_there() -> None:
+    """Both incidents count their own alerts, and each resolves with the last of its own."""
+    scenario = Scenario(PAGED).receive(alert("A"), alert("B"), alert("C"))
+    gone = [ref.fingerprint for ref in scenario.one(e.IncidentOpened).alerts if b'"A"' not in bytes(ref.labels)]
+    scenario.command(c.Split(incident="INC-1", alerts=tuple(gone), reason="another disk"))
+    assert scenario.one(e.IncidentSplit).fingerprints == sorted(gone)
+    assert {ref.fingerprint for ref in scenario.of(e.IncidentOpened)[1].alerts} == set(gone)
+    assert (scenario.one(e.IncidentLinked).incident, scenario.one(e.IncidentLinked).other) == ("INC-2", "INC-1")
+    scenario.receive(alert("B", status="resolved"), alert("C", status="resolved"))
+    assert [one.incident for one in scenario.of(e.IncidentResolved)] == ["INC-2"]
+    scenario.receive(alert("A", status="resolved"))
+    assert [one.incident for one in scenario.of(e.IncidentResolved)] == ["INC-2", "INC-1"]
+
+
+def test_a_split_leaves_something_and_takes_what_is_there() -> None:
+    """The last firing alert stays, and only firing alerts of the incident go."""
+    scenario = Scenario(PAGED).receive(alert("A"), alert("B"))
+    both = tuple(ref.fingerprint for ref in scenario.one(e.IncidentOpened).alerts)
+    assert scenario.rejected(c.Split(incident="INC-1", alerts=both, reason="x")).code == "nothing_left"
+    assert scenario.rejected(c.Split(incident="INC-1", alerts=("none",), reason="x")).code == "not_found"
+    assert scenario.rejected(c.Split(incident="INC-9", alerts=both, reason="x")).code == "not_found"
+    scenario.command(c.Resolve(incident="INC-1"))
+    assert scenario.rejected(c.Split(incident="INC-1", alerts=both[:1], reason="x")).code == "not_allowed_in_state"
+
+
+def test_links_cross_scopes_and_can_be_taken_back() -> None:
+    """A link is said once, changes its relation when said otherwise, and leads to what can be there."""
+    scenario = Scenario(PAGED).receive(alert()).receive(alert(cluster="b"))
+    other = scenario.of(e.IncidentOpened)[1].incident
+    assert scenario.of(e.IncidentOpened)[1].incident == "INC-b-1"
+    scenario.command(c.Link(incident="INC-1", other=other)).then(e.IncidentLinked)
+    scenario.command(c.Link(incident="INC-1", other=other)).then()
+    scenario.command(c.Link(incident="INC-1", other=other, relation="caused_by")).then(e.IncidentLinked)
+    scenario.command(c.Unlink(incident="INC-1", other=other)).then(e.IncidentUnlinked)
+    scenario.command(c.Unlink(incident="INC-1", other=other)).then()
+    assert scenario.rejected(c.Link(incident="INC-1", other="INC-1")).code == "link_to_itself"
+    assert scenario.rejected(c.Link(incident="INC-1", other="INC-77")).code == "not_found"
+    assert scenario.rejected(c.Link(incident="INC-1", other="nothing")).code == "not_found"
