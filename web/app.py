@@ -28,6 +28,7 @@ from web import (
     admin,
     api,
     api_docs,
+    assessing,
     channel_preview,
     incidents,
     oncall,
@@ -103,6 +104,7 @@ def create_app(
         app.include_router(router)
     for router in (oncall.router, acknowledging.router, second_factor_pages.router, summaries.router):
         app.include_router(router)
+    app.include_router(assessing.router)
     app.add_api_route("/events", events, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", metrics, methods=["GET"], include_in_schema=False)
     app.add_api_route("/-/healthy", healthy, methods=["GET", "HEAD"], include_in_schema=False)

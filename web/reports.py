@@ -129,7 +129,9 @@ def assessment_page(request: Request, session: Viewer) -> Response:
         named = [line.proposal.incident for line in deduction.lines]
         evidence = {entry.event_id: entry for incident in named for entry in tickets.timeline(conn, incident)}
     annex = {line.proposal.criterion: text("zh", f"criterion.{line.proposal.criterion}") for line in deduction.lines}
-    return site.view.page(request, "assessment.html", deduction=deduction, evidence=evidence, annex=annex)
+    contracts = site.settings.rules.contracts
+    facts: dict[str, Any] = {"deduction": deduction, "evidence": evidence, "annex": annex, "contracts": contracts}
+    return site.view.page(request, "assessment.html", **facts)
 
 
 @router.get("/channels")
