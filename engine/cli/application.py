@@ -17,7 +17,7 @@ from engine.cli import (
     demo,
     doctor,
     explain,
-    incidents,
+    incident_talk,
     ingest,
     journal,
     log,
@@ -77,7 +77,6 @@ app.command("ingest")(ingest.ingest)
 app.command("explain")(explain.explain)
 app.command("whatif")(whatif.whatif)
 app.command("noise")(noise.noise)
-app.command("report")(reports.report)
 app.command("assess")(assess.assess)
 app.command("report")(reports.report)
 app.command("doctor")(doctor.doctor)
@@ -87,7 +86,7 @@ app.command("drill")(backup.drill)
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(log.app, name="log")
 app.add_typer(journal.app, name="journal")
-app.add_typer(incidents.app, name="incidents")
+app.add_typer(incident_talk.group, name="incidents")
 app.add_typer(oncall.app, name="oncall")
 app.add_typer(config.app, name="config")
 packs.app.command("coverage")(coverage.coverage)
