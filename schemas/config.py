@@ -149,7 +149,10 @@ class Rules(AlertRules, Denoise):
     """Channels proven alive, and what counts as failing."""
     sla: dict[Priority, SlaTarget] = {"P1": SlaTarget(), "P2": SlaTarget(), "P3": SlaTarget(), "P4": SlaTarget()}
     """R11.1: response within 10 minutes; R11.2: resolution within 2 hours."""
-    expiry_s: dict[str, Seconds] = {"alertmanager_webhook": 86_400, "alertmanager_v2": 300, "generic_json": 300}
+    expiry_s: dict[str, Seconds] = {
+        "alertmanager_webhook": 86_400, "alertmanager_v2": 300, "generic_json": 300, "grafana": 86_400,
+        "nightingale": 86_400, "cloudevents": 86_400, "otlp_logs": 300, "zabbix": 7 * 86_400, "pagerduty": 7 * 86_400,
+    }  # fmt: skip
     """By source name, else by format: a firing alert without a stated end is taken as over after so long a silence.
     Alertmanager's webhook repeats itself only every repeat_interval, hence the day."""
     outage_label: str = "outage"
@@ -308,7 +311,10 @@ class Anchors(Section):
 class Source(WithSecrets):
     """One sender. `format` names the parser; `token` is what it must show as ``Authorization: Bearer``."""
 
-    format: Literal["alertmanager_webhook", "alertmanager_v2", "generic_json"]
+    format: Literal[
+        "alertmanager_webhook", "alertmanager_v2", "generic_json", "grafana", "zabbix", "nightingale", "pagerduty",
+        "cloudevents", "otlp_logs", "changes",
+    ]  # fmt: skip
     token: SecretStr | None = None
     token_file: Path | None = None
 

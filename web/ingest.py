@@ -13,6 +13,7 @@ import hmac
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from starlette.routing import Route
@@ -23,6 +24,7 @@ from schemas.errors import InvalidPayload, Overloaded, StoreUnavailable
 from schemas.events import PayloadRejected
 from schemas.ports import Outcome, Runtime
 
+NO_HEADERS: Mapping[bytes, bytes] = {}
 BODY_TIMEOUT_S = 30
 """A sender that dribbles its body longer than this is let go (408)."""
 PROBLEMS_SHOWN = 20
@@ -38,7 +40,7 @@ class Refused(Exception):
         self.answer = Answer(status, _encode(problem), headers)
 
 
-class _Gone(Exception):
+class Gone(Exception):
     """The sender hung up before its body was complete; there is nobody to answer."""
 
 
@@ -98,8 +100,8 @@ class Receiver:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
             name = await self._sender(scope, headers.get(b"authorization", b""))
-            answer = await self.take(name, await _read_body(headers, receive, self.limit))
-        except _Gone:
+            answer = await self.take(name, await read_body(headers, receive, self.limit), headers)
+        except Gone:
             return
         except Refused as refused:
             answer = refused.answer
@@ -115,10 +117,13 @@ class Receiver:
                 return next(iter(self._sources))
             raise
 
-    async def take(self, name: str, body: bytes) -> Answer:
+    async def take(self, name: str, body: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS) -> Answer:
         """Hand the body of source `name` to the runtime; the answer comes after it is on disk."""
         try:
-            return Answer(*self._answer(await self._runtime.receive(name, self._sources[name].format, body)))
+            parser = self._sources[name].format
+            if parser == "changes":
+                return Answer(*self._answer(await self._runtime.change(name, body)))
+            return Answer(*self._answer(await self._runtime.receive(name, parser, binary_event(parser, headers, body))))
         except InvalidPayload as invalid:
             return Answer(400, _encode(str(invalid)))
         except Overloaded as overloaded:
@@ -136,7 +141,7 @@ class Receiver:
         if named is not None and named not in self._tokens:
             raise Refused(404, f"no source named {named[:80]!r}")
         if not self._tokens:
-            raise Refused(404, "no source of format alertmanager_v2 is configured")
+            raise Refused(404, "no source for this address is configured")
         candidates = self._tokens if named is None else {named: self._tokens[named]}
         shown = _token_in(authorization)
         found: str | None = None
@@ -163,7 +168,7 @@ def _token_in(authorization: bytes) -> bytes:
     return b""
 
 
-async def _read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
     """The body, unpacked, of at most `limit` bytes before and after unpacking; raises Refused."""
     encoding = headers.get(b"content-encoding", b"identity").strip().lower()
     if encoding not in (b"identity", b"gzip"):
@@ -173,13 +178,29 @@ async def _read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: in
         raise too_large(limit)
     message = await receive()
     if message["type"] == "http.disconnect":
-        raise _Gone
+        raise Gone
     body: bytes = message.get("body", b"")
     if message.get("more_body"):
         body = await _read_rest(body, receive, limit)
     if len(body) > limit:
         raise too_large(limit)
     return _unpack(body, limit) if encoding == b"gzip" else body
+
+
+def binary_event(format: str, headers: Mapping[bytes, bytes], body: bytes) -> bytes:
+    """A CloudEvent in binary mode (its attributes are ``ce-`` headers) as a structured one; any other body as it is."""
+    if format != "cloudevents" or b"ce-id" not in headers:
+        return body
+    event: dict[str, object] = {
+        name[3:].decode("latin-1"): unquote_to_bytes(value).decode("utf-8", "replace")
+        for name, value in headers.items()
+        if name.startswith(b"ce-")
+    }
+    try:
+        event["data"] = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        event["data"] = body.decode("utf-8", "replace")
+    return _encode(event)
 
 
 async def _read_rest(first: bytes, receive: Receive, limit: int) -> bytes:
@@ -191,7 +212,7 @@ async def _read_rest(first: bytes, receive: Receive, limit: int) -> bytes:
                     raise too_large(limit)
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    raise _Gone
+                    raise Gone
                 part = message.get("body", b"")
                 parts.append(part)
                 size += len(part)
@@ -220,7 +241,8 @@ def too_large(limit: int) -> Refused:
     return Refused(413, f"the body is larger than {limit} bytes", (b"connection", b"close"))
 
 
-def _problems(outcome: Outcome) -> list[str]:
+def problems_of(outcome: Outcome) -> list[str]:
+    """What of a body was not understood, each with its place."""
     return [*outcome.problems] + [
         f"{logged.event.data.place}: {logged.event.data.reason}"
         for logged in outcome.events
@@ -230,7 +252,7 @@ def _problems(outcome: Outcome) -> list[str]:
 
 def _v2_answer(outcome: Outcome) -> tuple[int, bytes]:
     """Alertmanager's: 200 and nothing, or 400 and a JSON string although the valid items were stored."""
-    problems = _problems(outcome)
+    problems = problems_of(outcome)
     if not problems:
         return 200, b""
     hidden = len(problems) - PROBLEMS_SHOWN
@@ -255,7 +277,7 @@ def _hook_answer(outcome: Outcome) -> tuple[int, bytes]:
         return _undecided_answer(outcome)
     dispositions = dict(outcome.dispositions)
     received = sum(dispositions.values())
-    problems = _problems(outcome)
+    problems = problems_of(outcome)
     answer: dict[str, object] = {"received": received, "dispositions": dispositions, "offset": outcome.offset}
     if problems:
         answer["problems"] = problems[:PROBLEMS_SHOWN]

@@ -80,7 +80,7 @@ class IngestProtocol(BoundedHead):
                 authorization = value
             elif name == b"content-length":
                 declared = value
-            elif name == b"content-encoding" or (name == b"upgrade"):
+            elif name in (b"content-encoding", b"upgrade", b"ce-id"):
                 return None
         try:
             if declared.isdigit() and int(declared) > receiver.limit:

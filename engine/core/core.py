@@ -307,7 +307,7 @@ def _change(record: r.Changed, step: Step) -> None:
         change = msgspec.json.decode(record.body, type=_Change)
         event: e.EventData = e.ChangeRecorded(record.source, change.title, change.service, change.version, change.url)
         correlating.remember_change(Change(step.at_ms, change.service, change.title), step.state)
-    except msgspec.DecodeError as unreadable:
+    except (msgspec.DecodeError, UnicodeDecodeError) as unreadable:
         event = e.PayloadRejected(record.source, "$", str(unreadable))
     step.log(event, scope="default", subject=f"source/{record.source}", actor=f"source:{record.source}")
 
