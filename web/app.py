@@ -48,6 +48,7 @@ from web.ingest import ingest_routes, receivers
 from web.ingest_protocol import protocol_for
 from web.live import Live
 from web.metrics import TocsinCollector, new_registry
+from web.pagerduty import pagerduty_route
 from web.site import Reload, Site, Status, site_of, uses_tls
 from web.view import View
 
@@ -94,7 +95,10 @@ def create_app(
     alert_receivers, requests = receivers(runtime, settings, may_send), Requests(registry)
     app = FastAPI(
         title="Tocsin", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
-        routes=[*ingest_routes(*alert_receivers), *alertmanager_routes(), Route("/static/{file}", assets.serve)],
+        routes=[
+            *ingest_routes(*alert_receivers), pagerduty_route(runtime, settings), *alertmanager_routes(),
+            Route("/static/{file}", assets.serve),
+        ],
     )  # fmt: skip
     app.state.site, app.state.registry = site, registry
     app.state.http = protocol_for(alert_receivers, requests.measure, settings.server.route_prefix)
