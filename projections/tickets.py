@@ -128,8 +128,7 @@ def _suggested(ticket: Row, data: e.ClassificationSuggested, at_ms: int) -> None
 
 
 def _classified(ticket: Row, data: e.IncidentClassified, at_ms: int, actor: str) -> None:
-    parts = {"module": data.module, "organisation": data.organisation, "problem_type": data.problem_type}
-    ticket.update(parts, classified_by=actor)
+    ticket.update({part: getattr(data, part) for part in PARTS}, classified_by=actor)
 
 
 _FOLD: dict[type, Callable[[Row, Any, int], None]] = {
@@ -137,7 +136,7 @@ _FOLD: dict[type, Callable[[Row, Any, int], None]] = {
     e.IncidentAcknowledged: _acknowledged,
     e.IncidentAssigned: _assigned,
     e.DiagnosisStarted: lambda ticket, data, at_ms: ticket.update(state="diagnosing"),
-    e.NoteAdded: lambda ticket, data, at_ms: None,
+    **dict.fromkeys((e.NoteAdded, e.IncidentSplit, e.IncidentLinked, e.IncidentUnlinked), lambda *_: None),
     e.IncidentMitigated: _mitigated,
     e.IncidentResolved: _resolved,
     e.ReviewStarted: lambda ticket, data, at_ms: ticket.update(state="in_review"),
@@ -148,9 +147,6 @@ _FOLD: dict[type, Callable[[Row, Any, int], None]] = {
     e.ClassificationSuggested: _suggested,
     e.IncidentHandedOver: _assigned,
     e.IncidentVerified: lambda ticket, data, at_ms: ticket.update(verified_by=data.by, verified_ms=at_ms),
-    e.IncidentSplit: lambda ticket, data, at_ms: None,
-    e.IncidentLinked: lambda ticket, data, at_ms: None,
-    e.IncidentUnlinked: lambda ticket, data, at_ms: None,
 }
 
 
