@@ -21,6 +21,9 @@ SPLITS: Final[tuple[Dimension, ...]] = (
 )  # fmt: skip
 """What a report splits its period by, a table each."""
 
+MOST_LINES: Final = 20_000
+"""Incidents in a workbook: about half a minute of work."""
+
 _log = table("events", column("partition"), column("seq"), column("at_ms"))
 _FORMS: Final = (
     (re.compile(r"(\d{4})-(\d\d)-(\d\d)"), "day"),
@@ -209,7 +212,7 @@ class IncidentLine(msgspec.Struct, frozen=True):
     resolution_missed: int
 
 
-def incident_lines(conn: Connection, period: Period, limit: int = 100_000) -> list[IncidentLine]:
+def incident_lines(conn: Connection, period: Period, limit: int = MOST_LINES) -> list[IncidentLine]:
     """The incidents that were opened in the period, in the order in which they were opened; `limit` at most."""
     own = facts_table.c
     statement = select(*(own[name] for name in IncidentLine.__struct_fields__))

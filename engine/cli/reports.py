@@ -21,8 +21,9 @@ def report(
     period: Annotated[str, typer.Option(help="2026-10-08, 2026-W41, 2026-10, 2026-Q4, 2026-H2 or 2026")],
     out: Annotated[Path, typer.Option(help="the file to write")],
     form: Annotated[str, typer.Option("--format", help=", ".join(FORMATS))] = "html",
-    rows: Annotated[str, typer.Option(help=f"rows of the cross table: {', '.join(DIMENSIONS)}")] = "module",
-    columns: Annotated[str, typer.Option(help="columns of the cross table, likewise")] = "problem_type",
+    pivot: Annotated[
+        str, typer.Option(help=f"rows and columns of the cross table, two of {', '.join(DIMENSIONS)}")
+    ] = "module,problem_type",
     language: Annotated[str, typer.Option(help="zh or en; that of the rules if not given")] = "",
     config: ConfigOption = None,
 ) -> None:
@@ -32,8 +33,9 @@ def report(
         wanted = period_named(period)
     except ValueError as wrong:
         raise typer.BadParameter(str(wrong), param_hint="--period") from wrong
-    down: Any = _one_of(rows, DIMENSIONS, "--rows")
-    across: Any = _one_of(columns, DIMENSIONS, "--columns")
+    rows, _, columns = pivot.partition(",")
+    down: Any = _one_of(rows, DIMENSIONS, "--pivot")
+    across: Any = _one_of(columns, DIMENSIONS, "--pivot")
     kind: Any = _one_of(form, FORMATS, "--format")
     words: Language = _one_of(language or settings.rules.language, ("zh", "en"), "--language")  # type: ignore[assignment]
     store = reading(settings)

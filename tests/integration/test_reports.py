@@ -18,11 +18,13 @@ from typer.testing import CliRunner
 
 from engine.cli import app
 from notifiers.email.notifier import EmailNotifier
+from projections.reporting import incident_lines, period_named, report_on
 from schemas.config import EmailChannel, Settings
 from schemas.errors import DeliveryError
 from schemas.report_mailing import ReportMailing
 from tests.integration.web_site import CONFIG, Installation, running
 from tests.peers.smtp import SmtpPeer
+from web.reporting import document
 from web.reporting.mailing import Mailing, due
 
 MONTH = "2026-01"
@@ -122,7 +124,11 @@ async def test_the_command_writes_each_form(site: Installation, tmp_path: Path, 
         assert ran.exit_code == 0, ran.output
         assert f"{logged} incidents" in ran.stdout
         assert out.read_bytes().startswith(begins)
-    for wrong in (["--period", "soon"], ["--period", MONTH, "--format", "doc"], ["--period", MONTH, "--rows", "mood"]):
+    for wrong in (
+        ["--period", "soon"],
+        ["--period", MONTH, "--format", "doc"],
+        ["--period", MONTH, "--pivot", "module,mood"],
+    ):
         refused = CliRunner().invoke(app, ["report", *wrong, "--out", str(tmp_path / "x"), "-c", str(config)])
         assert refused.exit_code == 2
 
@@ -175,3 +181,14 @@ def test_reports_need_a_channel_of_email() -> None:
     for name, channels in (("nobody", {}), ("hook", {"hook": {"type": "webhook", "url": "http://127.0.0.1:9/"}})):
         with pytest.raises(ValueError, match=r"reports\.email"):
             Settings.model_validate({"channels": channels, "reports": {"email": name}})
+
+
+async def test_a_workbook_that_lists_fewer_incidents_says_so(site: Installation, logged: int) -> None:
+    """The sheet of incidents may be cut; the cover then tells how many there are, and the totals stay whole."""
+    period = period_named(MONTH)
+    with site.store.engine.connect() as conn:
+        report = report_on(conn, period, made_ms=shanghai("2026-02-01T08:00"), timezone="Asia/Shanghai")
+        book = read(document(report, incident_lines(conn, period, limit=1), "xlsx", "en"))
+    cover = "\n".join(str(row[1].value) for row in book.worksheets[0].iter_rows(min_row=3, max_col=2))
+    assert f"the first 1 of {logged}" in cover
+    assert book["Key figures"]["B2"].value == logged

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Literal
@@ -60,7 +60,7 @@ def content_of(report: Report, language: Language) -> Content:
     """The tables of a report in one language."""
     t = partial(text, language)
     title = t(f"summary.title_{report.period.kind}", period=report.period.name)
-    splits = [_split(t, name, cells, report.total) for name, cells in report.splits.items()]
+    splits = [_table(t, name, cells, report.total) for name, cells in report.splits.items()]
     return Content(title, _facts(t, report), _warnings(t, report), [_key_figures(t, report), _trend(t, report), *splits,
                    _pivot(t, report)])  # fmt: skip
 
@@ -118,20 +118,15 @@ def _key_figures(t: Words, report: Report) -> Sheet:
 
 
 def _trend(t: Words, report: Report) -> Sheet:
-    title = t("summary.trend")
-    return _table(t, "trend", title, report.period.steps, report.trend, report.total, chart=(1, 2))
+    table = _table(t, report.period.steps, report.trend, report.total)
+    return replace(table, key="trend", title=t("summary.trend"), chart=(1, 2))
 
 
-def _split(t: Words, name: str, cells: Sequence[Cell], total: Sums) -> Sheet:
-    return _table(t, name, t("summary.by", what=t(f"summary.{name}")), name, cells, total, chart=(1,))
-
-
-def _table(
-    t: Words, key: str, title: str, by: str, cells: Sequence[Cell], total: Sums, chart: tuple[int, ...]
-) -> Sheet:
+def _table(t: Words, by: str, cells: Sequence[Cell], total: Sums) -> Sheet:
     rows: list[tuple[Value, ...]] = [(_told(t, by, cell.keys[0]), *_figures(cell.sums)) for cell in cells]
     rows.append((t("summary.total"), *_figures(total)))
-    return Sheet(key, title, (t(f"summary.{by}"), *_names(t)), rows, total=True, chart=chart)
+    title = t("summary.by", what=t(f"summary.{by}"))
+    return Sheet(by, title, (t(f"summary.{by}"), *_names(t)), rows, total=True, chart=(1,))
 
 
 def _told(t: Words, by: str, value: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -34,6 +35,9 @@ def document(report: Report, lines: list[IncidentLine], form: Format, language: 
     """The bytes of the report; `lines` are the incidents of its period. Raises ConfigError for a PDF without a font."""
     content = content_of(report, language)
     if form == "xlsx":
+        if len(lines) < report.total.opened:
+            cut = text(language, "summary.lines_cut", count=len(lines), of=report.total.opened)
+            content = replace(content, warnings=[*content.warnings, cut])
         return workbook(content, lines_of(lines, language))
     if form == "pdf":
         return paper(content, language, text(language, "summary.more"))

@@ -25,7 +25,8 @@ SIMPLIFIED = 2
 COLUMNS, ROWS = 10, 60
 """Columns in one table on a page, and rows before a table refers to the workbook."""
 MARGIN = 12
-BLUE, PALE = (31, 78, 121), (221, 235, 247)
+WHITE = (255, 255, 255)
+BLUE, PALE, LINES = (31, 78, 121), (221, 235, 247), (190, 200, 210)
 
 
 def cjk_font() -> Path:
@@ -41,6 +42,7 @@ def paper(content: Content, language: Language, more: str) -> bytes:
     pdf = FPDF(orientation="landscape", format="A4")
     pdf.add_font("cjk", fname=cjk_font(), collection_font_number=SIMPLIFIED)
     pdf.set_title(content.title)
+    pdf.set_draw_color(*LINES)
     pdf.set_auto_page_break(True, margin=MARGIN)
     pdf.add_page()
     pdf.set_font("cjk", size=18)
@@ -68,7 +70,7 @@ def _sheet(pdf: Any, sheet: Sheet, language: Language, more: str) -> None:
     for first in range(1, len(sheet.columns), COLUMNS - 1):
         part = [0, *range(first, min(first + COLUMNS - 1, len(sheet.columns)))]
         with pdf.table(
-            headings_style=FontFace(color=(255, 255, 255), fill_color=BLUE), cell_fill_color=PALE,
+            headings_style=FontFace(color=WHITE, fill_color=BLUE), cell_fill_color=PALE,
             cell_fill_mode="ROWS", text_align=("LEFT", *("RIGHT",) * (len(part) - 1)), line_height=5,
         ) as table:  # fmt: skip
             _row(table, [sheet.columns[place] for place in part])
@@ -104,4 +106,5 @@ def _bars(pdf: Any, sheet: Sheet) -> None:
         pdf.rect(left + wide * 0.1, foot - tall, wide * 0.8, tall, style="F")
         pdf.text(left + wide * 0.1, foot - tall - 1, f"{size:.0f}")
         pdf.text(left + wide * 0.1, foot + 3, str(body[place][0])[-max(3, int(wide)) :])
+    pdf.set_fill_color(*WHITE)  # else every second row of the next table would be filled with it
     pdf.set_y(foot + 6)
