@@ -134,7 +134,7 @@ class Storm(Section):
 
     enabled: bool = True
     alerts: Annotated[int, Field(ge=2)] = 2000
-    """So many new alerts within `window_s` at least."""
+    """So many incidents that new alerts would open within `window_s`, at least; what joins one does not count."""
     factor: Annotated[int, Field(ge=2, le=1000)] = 10
     """And so many times the usual number."""
     window_s: Annotated[int, Field(ge=10, le=3600)] = 60

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from typing import Annotated, Any, get_args
 from urllib.parse import urlencode
@@ -74,17 +74,11 @@ class Filters:
 Short = Annotated[str, Query(max_length=200)]
 
 
-def filters_of(
-    state: Short = "open",
-    priority: Short = "",
-    service: Short = "",
-    q: Short = "",
-    module: Short = "",
-    organisation: Short = "",
-    problem_type: Short = "",
-) -> Filters:
-    """The filters in the address."""
-    return Filters("all" if state == "all" else "open", priority, service, q, module, organisation, problem_type)
+def filters_of(request: Request) -> Filters:
+    """The filters in the address, each cut at 200 characters."""
+    asked = {field.name: request.query_params.get(field.name, "")[:200] for field in fields(Filters)}
+    asked["state"] = "all" if asked["state"] == "all" else "open"
+    return Filters(**asked)
 
 
 Narrowed = Annotated[Filters, Depends(filters_of)]

@@ -18,12 +18,14 @@ from schemas import events as e
 
 
 def learn(newcomers: Sequence[AlertState], step: Step) -> None:
-    """So many alerts have come through the gates just now: perhaps a storm begins."""
+    """These have come through the gates just now: perhaps a storm begins. What joins an incident does not count."""
     rules = step.ruleset.storm
     if not rules.enabled or not newcomers:
         return
     window_ms = 1000 * rules.window_s
-    for scope, number in Counter(alert.scope for alert in newcomers if alert.source != OWN_SOURCE).items():
+    openers = {alert.group_key: alert.scope for alert in newcomers if alert.source != OWN_SOURCE}
+    wanted = (scope for key, scope in openers.items() if not _is_open(key, step))
+    for scope, number in Counter(wanted).items():
         storm = step.state.storms.get(scope)
         if storm is None:
             storm = step.state.storms[scope] = Storm(Arrivals(step.at_ms))
@@ -34,6 +36,12 @@ def learn(newcomers: Sequence[AlertState], step: Step) -> None:
             storm.since_ms, storm.limit, storm.absorbed, storm.incident = step.at_ms, limit, 0, ""
             storm.arrivals.calm = 0
             step.timers.set(storm.arrivals.slot_ms + window_ms, "storm", scope)
+
+
+def _is_open(group_key: str, step: Step) -> bool:
+    """Whether alerts of this group join an incident."""
+    found = step.root(step.state.groups.get(group_key, ""))
+    return found is not None and found.is_open
 
 
 def _turn(storm: Storm, step: Step) -> None:
@@ -71,7 +79,7 @@ def _open(storm: Storm, newcomers: Sequence[AlertState], refs: list[e.AlertRef],
     urgency = triage.urgency_of(worst.severity)
     opened = e.IncidentOpened(
         incident=step.next_id(scope),
-        title=f"Alert storm in {scope}: {storm.arrivals.count} new alerts",
+        title=f"Alert storm in {scope}: {storm.arrivals.count} new groups of alerts",
         service="",
         severity=worst.severity,
         urgency=urgency,

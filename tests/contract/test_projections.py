@@ -16,11 +16,19 @@ from projections.pruning import prune
 from projections.tickets import get_ticket
 from schemas import events as e
 from schemas.errors import CommandRejected, StoreUnavailable
+from schemas.oncall_changes import EscalationEnded, EscalationStarted, EscalationStep
 from tests.assessments import assessed_period
 from tests.events import T0, EventLog, alert, opened, requested, rolled_up, whole_life
 
 NAMES = [projection.name for projection in ALL()]
 DETAILS = ("ticket_alerts", "timeline", "timeline_deliveries", "deliveries", "sla_clocks")
+
+
+ESCALATED = (
+    EscalationStarted("INC-2", "a\0b", "opened"),
+    EscalationStep("INC-2", "a\0b", 1, 1, T0 + 300_000, ["li"], ["ops"], {"li": "a\0b"}, {"wang": "asleep"}),
+    EscalationEnded("INC-2", "a\0b", "acknowledged", ["li"]),
+)
 
 
 def busy_log() -> EventLog:
@@ -66,6 +74,7 @@ def busy_log() -> EventLog:
         e.AlertsHeld("silenced", ["a\0b"], [alert(incident="held"), again]),
         e.AlertsReleased("silenced", ["a\0b"], [again.fingerprint], "ended"),
         e.PageWithheld("INC-2", "breached", "silenced", ["a\0b"]),
+        *ESCALATED,
         e.StormStarted("INC-2", 3000, 12.5, 60),
         e.StormEnded("INC-2", 2500, 600_000),
         rolled_up({"a\0b": {"opened": 2, "invalid": 1}, "alertmanager": {"repeated": 3}}),

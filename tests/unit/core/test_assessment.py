@@ -78,7 +78,8 @@ def test_an_outage_proposes_its_deduction_and_raises_it() -> None:
     scenario.feed(r.Tick(scenario.at_ms))
     (again,) = period(scenario).deductions.values()
     assert (again.criterion, again.points, again.standing, len(again.history)) == ("重大.2", 30, "proposed", 1)
-    assert again.incidents and again.from_ms == NOON
+    assert again.incidents
+    assert again.from_ms == NOON
 
 
 def test_an_outage_that_ends_in_time_proposes_nothing() -> None:
