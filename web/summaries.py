@@ -90,7 +90,9 @@ def download(
     return Response(body, media_type=MEDIA_TYPES[format], headers=named)
 
 
-@router.get("/api/v1/reports/{period}", responses=_REFUSALS, tags=["v1"])
+@router.get(
+    "/api/v1/reports/{period}", responses=_REFUSALS | {404: {"description": "No period has that name"}}, tags=["v1"]
+)
 def measures_of(
     request: Request,
     user: Reader,
@@ -105,7 +107,7 @@ def measures_of(
     try:
         wanted = period_named(period)
     except ValueError as wrong:
-        return Response(msgspec.json.encode({"detail": str(wrong)}), 422, media_type="application/json")
+        return Response(msgspec.json.encode({"detail": str(wrong)}), 404, media_type="application/json")
     report = _report(site_of(request), wanted, rows, columns)
     measures = {"measures": _measures(report.total), "measures_before": _measures(report.before)}
     body = msgspec.json.encode({**msgspec.structs.asdict(report), **measures})
