@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
 from engine.cli.log import events_after
+from engine.config import read_rules
+from engine.core import Core
 from engine.store import Store, verify_log
 from schemas.events import DeliverySucceeded, IncidentOpened
+from schemas.records import Configured, Received, Tick
+from sources import PARSERS
 from tests.servers import require
 from tests.servers.process import PATIENCE_S
 
@@ -67,6 +74,29 @@ def _follow_the_readme(folder: Path) -> None:
             fingerprint = found[1]
 
 
+def _really_judge_otherwise(folder: Path, store: Store) -> None:
+    """`tocsin whatif` says of other rules what really comes of the demo's alerts when they are judged by them."""
+    other = folder.parent / "other.yaml"
+    rules = yaml.safe_load((folder / "tocsin.yaml").read_text("utf-8"))["rules"]
+    other.write_text(yaml.safe_dump(rules | {"grouping": {"by": ["alertname"]}}, allow_unicode=True), "utf-8")
+    asked = [sys.executable, "-m", "engine.cli", "whatif", "--rules", str(other), "--since", "1d", "--json"]
+    ran = subprocess.run(
+        [*asked, "--config", str(folder / "tocsin.yaml")], capture_output=True, text=True, timeout=PATIENCE_S
+    )
+    said = json.loads(ran.stdout)
+    assert said["safe"] is (ran.returncode == 0), ran.stderr
+    core = Core(PARSERS)
+    really = Counter[str]()
+    wanted = read_rules(other.read_text("utf-8"), str(other), folder)
+    received = [record for _, record in store.journal() if isinstance(record, Received)]
+    for record in (Configured(received[0].at_ms, "system", wanted.canonical()), *received):
+        while (due_ms := core.next_due_ms()) is not None and due_ms <= record.at_ms:
+            core.handle(Tick(due_ms))
+        really.update(core.handle(record).dispositions)
+    assert said["candidate"]["dispositions"] == dict(really)
+    assert said["candidate"]["dispositions"] != said["actual"]["dispositions"]
+
+
 def test_alerts_become_incidents_and_people_are_told(tmp_path: Path) -> None:
     """Many alerts arrive, few incidents open, mail server and robot get messages; Ctrl-C then stops everything."""
     folder = tmp_path / "demo"
@@ -97,6 +127,7 @@ def test_alerts_become_incidents_and_people_are_told(tmp_path: Path) -> None:
     store = Store.open(f"sqlite:///{folder}/tocsin.db", read_only=True)
     assert verify_log(store).fault is None
     events = [event.event.data for event in events_after(store, -1)]
+    _really_judge_otherwise(folder, store)
     store.close()
     services = {event.service for event in events if isinstance(event, IncidentOpened)}
     assert services <= {"order-service", "payment-service", "search-gateway", "redis"}
