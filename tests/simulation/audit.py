@@ -127,7 +127,12 @@ class Auditor:
                     touched[data.into] = None
 
     def _routed(self, entry: Entry) -> None:
-        """Whatever opens is told to everyone whom the routes name, in the same record."""
+        """Whatever opens is told to everyone whom the routes name, in the same record.
+
+        Alerts of an open incident can be silenced; split off, they open one whose page is withheld.
+        """
+        split = {one.event.data.into for one in entry.events if isinstance(one.event.data, e.IncidentSplit)}
+        kept_back = {one.event.data.incident for one in entry.events if isinstance(one.event.data, e.PageWithheld)}
         told = {
             (logged.event.data.notice.incident, logged.event.data.receiver)
             for logged in entry.events
@@ -136,6 +141,8 @@ class Auditor:
         for logged in entry.events:
             if isinstance(logged.event.data, e.IncidentOpened):
                 wanted = {(logged.event.data.incident, name) for name in self._receivers(logged.event)}
+                if logged.event.data.incident in split & kept_back:
+                    wanted = set()
                 own = {pair for pair in told if pair[0] == logged.event.data.incident}
                 self._world.demand(own == wanted, f"{logged.event.data.incident} is told to {own}, not to {wanted}")
 

@@ -107,6 +107,9 @@ class Holding:
                 self._demand(not joined & self.held.keys(), f"{joined & self.held.keys()} are held and in an incident")
                 self._demand(not joined & self.inside, f"{joined & self.inside} are in two incidents")
                 self.inside |= joined
+            case e.IncidentSplit():
+                self._demand(set(data.fingerprints) <= self.inside, "somebody is split off who is in no incident")
+                self.inside -= set(data.fingerprints)
             case e.AlertsResolved():
                 self._demand(set(data.fingerprints) <= self.inside, "somebody leaves an incident who is in none")
                 self.inside -= set(data.fingerprints)
