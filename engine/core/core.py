@@ -194,7 +194,7 @@ class Core:
                 case "retry" | "deadline" | "probe":
                     self._ring(kind, key, due_ms, step)
                 case "escalate" | "oncall":
-                    silent = self._intake.expire(silent, step)
+                    silent = self._expire_of(key, silent, step)
                     _call_on(kind, key, due_ms, step)
                 case "group":
                     silent = self._intake.expire(silent, step)
@@ -203,10 +203,21 @@ class Core:
                     silent = self._intake.expire(silent, step)
                     _wake(kind, key, due_ms, step)
                 case _:
-                    # After a long gap much falls due at once: what expired earlier counts before an incident is woken.
-                    silent = self._intake.expire(silent, step)
+                    silent = self._expire_of(key, silent, step)
                     step.wake(kind, key)
         self._intake.expire(silent, step)
+
+    def _expire_of(self, key: str, silent: list[AlertState], step: Step) -> list[AlertState]:
+        """After a long gap much falls due at once: what expired earlier counts before an incident is woken.
+
+        Only in its scope, so that a scope is decided alike whatever else its partition has. `key` begins with the
+        incident's id, or is of no incident; returns who is still to expire.
+        """
+        found = self._state.incidents.get(key.partition("|")[0])
+        if found is None:
+            return self._intake.expire(silent, step)
+        self._intake.expire([alert for alert in silent if alert.scope == found.scope], step)
+        return [alert for alert in silent if alert.scope != found.scope]
 
     def _ring(self, kind: Literal["retry", "deadline", "probe"], key: str, due_ms: int, step: Step) -> None:
         if kind == "probe":

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.core import Core
@@ -89,7 +89,7 @@ def told(events: Iterable[e.Event]) -> dict[str, list[tuple[int, str, str, bytes
     return dict(by_scope)
 
 
-@pytest.mark.xfail(reason="in rare histories an alert expires at another time where its body was cut; a known fault")
+@example(253, 2)  # much falls due in one tick: a timer of one scope must not cut the batch of another
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32), st.integers(2, 7))
 def test_the_partitions_decide_what_one_core_decides(seed: int, partitions: int) -> None:
